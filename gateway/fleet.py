@@ -1,0 +1,186 @@
+"""The inventory as the pipeline uses it. In: rows that ``inventory`` has validated. Out: lookups by row number.
+
+Place is not equipment (decision D12): an asset (light point, cabinet, sensor site) is permanent,
+a device is attached to it by dated assignment. Never reads a file; never changes once built.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from gateway.model import Bools, Float64s, Int32s, Int64s
+
+BENCH = -1
+"""Asset row of a device that no assignment covers at that instant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Area:
+    """An administrative or operational area; the name is data, the code is the key."""
+
+    code: str
+    name: str
+    parent: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cabinet:
+    id: str
+    area: str
+    latitude: float
+    longitude: float
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Feeder:
+    """A switched outgoing circuit of a cabinet. ``group_switched``: no power by day, by plan."""
+
+    id: str
+    cabinet: str
+    group_switched: bool
+    phases: str = "ABC"
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """A place that can be in alarm. ``kind`` is light_point, cabinet or sensor."""
+
+    id: str
+    kind: str
+    area: str
+    latitude: float
+    longitude: float
+    road: str = ""
+    cabinet: str = ""
+    feeder: str = ""
+    phase: str = ""
+    pole_sequence: int = 0
+    rated_power_w: float = 0.0
+    heads: int = 1
+    programme: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """Something that publishes: ``id`` is the name in its topic (allow-listed characters only)."""
+
+    id: str
+    profile: str
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """Device ``device`` served asset ``asset`` in [from_ns, to_ns) of event time."""
+
+    device: str
+    asset: str
+    from_ns: int
+    to_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Programme:
+    """A dimming programme: when light is due, and how much.
+
+    ``steps`` are (minute of the local day, level %) in order of the evening, e.g. ((1080, 100), (1380, 50));
+    the level before the first step holds from switch-on. ``switch`` is "astronomical" (civil dusk to
+    civil dawn), "photocell" or "fixed"; ``on_minute``/``off_minute`` serve "fixed" only.
+    """
+
+    id: str
+    switch: str = "astronomical"
+    steps: tuple[tuple[int, float], ...] = ()
+    on_minute: int = 0
+    off_minute: int = 0
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """The whole inventory. Rows are positions in ``devices`` and ``assets``; they hold for this object only."""
+
+    areas: tuple[Area, ...]
+    cabinets: tuple[Cabinet, ...]
+    feeders: tuple[Feeder, ...]
+    programmes: tuple[Programme, ...]
+    assets: tuple[Asset, ...]
+    devices: tuple[Device, ...]
+    assignments: tuple[Assignment, ...]
+    time_zone: str = "Asia/Ho_Chi_Minh"
+
+    @cached_property
+    def device_row(self) -> dict[str, int]:
+        return {device.id: row for row, device in enumerate(self.devices)}
+
+    @cached_property
+    def asset_row(self) -> dict[str, int]:
+        return {asset.id: row for row, asset in enumerate(self.assets)}
+
+    @cached_property
+    def area_by_code(self) -> dict[str, Area]:
+        return {area.code: area for area in self.areas}
+
+    @cached_property
+    def feeder_by_id(self) -> dict[str, Feeder]:
+        return {feeder.id: feeder for feeder in self.feeders}
+
+    @cached_property
+    def programme_by_id(self) -> dict[str, Programme]:
+        return {programme.id: programme for programme in self.programmes}
+
+    @cached_property
+    def rated_power_w(self) -> Float64s:
+        """float64[assets], all heads together."""
+        return np.array([asset.rated_power_w for asset in self.assets], dtype=np.float64)
+
+    @cached_property
+    def group_switched(self) -> Bools:
+        """bool[assets]: the asset hangs on a feeder that is switched off by day."""
+        feeders = self.feeder_by_id
+        return np.array(
+            [bool(a.feeder and feeders[a.feeder].group_switched) for a in self.assets], dtype=np.bool_
+        )
+
+    @cached_property
+    def _timeline(self) -> tuple[Int32s, Int64s, Int64s, Int32s]:
+        """Assignments sorted by (device row, from): device rows, from, to, asset rows."""
+        rows = sorted(
+            (self.device_row[a.device], a.from_ns, a.to_ns, self.asset_row[a.asset])
+            for a in self.assignments
+        )
+        columns = list(zip(*rows, strict=True)) or [(), (), (), ()]
+        return (
+            np.array(columns[0], dtype=np.int32),
+            np.array(columns[1], dtype=np.int64),
+            np.array(columns[2], dtype=np.int64),
+            np.array(columns[3], dtype=np.int32),
+        )
+
+    @cached_property
+    def _only_asset(self) -> Int32s | None:
+        """int32[devices] when every device has at most one assignment and it is unbounded, else None."""
+        device, start, end, asset = self._timeline
+        limits = np.iinfo(np.int64)
+        if len(np.unique(device)) != len(device) or (start != limits.min).any() or (end != limits.max).any():
+            return None
+        rows = np.full(len(self.devices), BENCH, dtype=np.int32)
+        rows[device] = asset
+        return rows
+
+    def assets_at(self, device: Int32s, time_ns: Int64s) -> Int32s:
+        """Asset row for each (device row, event time), BENCH where no assignment covers it. int32[n]."""
+        if self._only_asset is not None:
+            return self._only_asset[device]
+        of_device, start, end, asset = self._timeline
+        order = np.lexsort((time_ns, device))
+        rows = np.full(len(device), BENCH, dtype=np.int32)
+        first = np.searchsorted(of_device, device[order], side="left")
+        last = np.searchsorted(of_device, device[order], side="right")
+        for position, low, high in zip(order, first, last, strict=True):
+            at = low + np.searchsorted(start[low:high], time_ns[position], side="right") - 1
+            if at >= low and time_ns[position] < end[at]:
+                rows[position] = asset[at]
+        return rows

@@ -164,17 +164,20 @@ class Control:
 
 @dataclass(frozen=True, slots=True)
 class Publishes:
-    """A parsed message block. Lists and arrays have one entry a message, in order of arrival."""
+    """Parsed messages of one block, or of several blocks laid end to end, in journal order.
 
-    sequence: int
+    Lists and arrays have one entry a message; ``sequence``/``index`` say which record it came in, and where.
+    """
+
+    sequence: Int64s
+    index: Int32s
     topics: Sequence[str]
     payloads: Sequence[bytes]
     packet_ids: Int32s  # 0 for QoS 0
     retained: Bools
     duplicate: Bools  # the DUP flag as sent
     received_ns: Int64s
-    epoch: int
-    replayed: bool = False
+    replayed: Bools
 
 
 # --- from decode to the followers ----------------------------------------------------------------

@@ -19,6 +19,19 @@ class ConfigurationError(GatewayError):
         super().__init__(f"{where}: {problem}; {remedy}")
 
 
+class ConfigurationErrors(ConfigurationError):
+    """Several mistakes of one import, one line each; ``count`` tells how many there were in all."""
+
+    def __init__(self, errors: tuple[ConfigurationError, ...], count: int) -> None:
+        first = errors[0]
+        super().__init__(first.file, first.key, first.problem, first.remedy)
+        self.errors, self.count = errors, count
+        lines = [str(error) for error in errors]
+        if count > len(errors):
+            lines.append(f"... and {count - len(errors)} more")
+        self.args = ("\n".join(lines),)
+
+
 class JournalError(GatewayError):
     """The journal can not promise durability or can not be read; nothing may be acknowledged."""
 
@@ -26,9 +39,17 @@ class JournalError(GatewayError):
 class JournalCorrupt(JournalError):
     """Bytes of a committed record do not match their checksum, or a sequence number is missing."""
 
-    def __init__(self, segment: str, offset: int, sequence: int, problem: str) -> None:
+    def __init__(self, segment: str, offset: int, sequence: int, problem: str, *, resume: int) -> None:
         self.segment, self.offset, self.sequence, self.problem = segment, offset, sequence, problem
-        super().__init__(f"{segment} at byte {offset}: record {sequence}: {problem}")
+        self.resume = resume
+        """The next sequence that can be read: [sequence, resume) are lost."""
+        super().__init__(
+            f"{segment} at byte {offset}: records {sequence} to {resume - 1} are lost: {problem}"
+        )
+
+
+class RecordUnreadable(JournalError):
+    """A record whole by its checksum holds a payload that can not be read."""
 
 
 class DirectoryLocked(GatewayError):

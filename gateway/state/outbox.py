@@ -1,0 +1,148 @@
+"""What recipients are still to be told. In: a connection in a transaction. Out: rows that are due, in order.
+
+A row is added once per recipient and key. Never sends anything.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+class Message(Protocol):
+    """What one recipient is to be told of one transition; ``key`` is its idempotency key."""
+
+    @property
+    def recipient(self) -> str: ...
+    @property
+    def alarm_id(self) -> str: ...
+    @property
+    def transition(self) -> int: ...
+    @property
+    def key(self) -> str: ...
+    @property
+    def topic(self) -> str: ...
+    @property
+    def content_type(self) -> str: ...
+    @property
+    def body(self) -> bytes: ...
+    @property
+    def retain(self) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class DueRow:
+    """A message to try now; ``attempts`` have failed before. ``id`` names it to the functions below."""
+
+    id: int
+    recipient: str
+    alarm_id: str
+    transition: int
+    key: str
+    topic: str
+    content_type: str
+    body: bytes
+    created_ns: int
+    attempts: int
+    retain: bool = field(kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What one recipient waits for; ``oldest_ns`` is when its oldest row was made, None without any."""
+
+    pending: int
+    oldest_ns: int | None
+    failed: int
+
+
+_DUE = """
+    SELECT id, recipient, alarm_id, transition, key, topic, content_type, body, created_ns, attempts, retain
+    FROM outbox AS this
+    WHERE recipient = ? AND delivered_ns IS NULL AND failed IS NULL AND next_attempt_ns <= ?
+    AND NOT EXISTS (
+        SELECT 1 FROM outbox AS earlier
+        WHERE earlier.recipient = this.recipient AND earlier.alarm_id = this.alarm_id AND earlier.id < this.id
+        AND earlier.delivered_ns IS NULL AND earlier.failed IS NULL
+    )
+    ORDER BY id LIMIT ?
+"""
+
+
+def add(connection: sqlite3.Connection, messages: Iterable[Message], *, created_ns: int) -> int:
+    """Add messages in order, due at once, once per (recipient, key). Returns how many were new."""
+    return connection.executemany(
+        "INSERT OR IGNORE INTO outbox (created_ns, next_attempt_ns,"
+        " recipient, alarm_id, transition, key, topic, content_type, body, retain)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        ((created_ns, created_ns, *_columns(message)) for message in messages),
+    ).rowcount
+
+
+def due(connection: sqlite3.Connection, recipient: str, *, now_ns: int, limit: int) -> list[DueRow]:
+    """Rows of ``recipient`` to try now, oldest first: of each alarm only the first that is still pending."""
+    rows = connection.execute(_DUE, (recipient, now_ns, limit))
+    return [DueRow(*fields, retain=bool(retain)) for *fields, retain in rows]
+
+
+def next_attempt_ns(connection: sqlite3.Connection, recipient: str) -> int | None:
+    """When the next row of ``recipient`` may become due, None if nothing is pending."""
+    at: int | None = connection.execute(
+        "SELECT min(next_attempt_ns) FROM outbox"
+        " WHERE recipient = ? AND delivered_ns IS NULL AND failed IS NULL",
+        (recipient,),
+    ).fetchone()[0]
+    return at
+
+
+def delivered(connection: sqlite3.Connection, ids: Iterable[int], *, at_ns: int) -> None:
+    """The recipient has taken these rows."""
+    connection.executemany(
+        "UPDATE outbox SET delivered_ns = ?, attempts = attempts + 1 WHERE id = ?",
+        ((at_ns, row) for row in ids),
+    )
+
+
+def postponed(connection: sqlite3.Connection, row: int, *, next_attempt_ns: int) -> None:
+    """An attempt failed; try again from ``next_attempt_ns`` on."""
+    connection.execute(
+        "UPDATE outbox SET attempts = attempts + 1, next_attempt_ns = ? WHERE id = ?", (next_attempt_ns, row)
+    )
+
+
+def failed(connection: sqlite3.Connection, row: int, *, reason: str) -> None:
+    """Refused for good: kept with its reason, no longer in the way of later rows of its alarm."""
+    connection.execute("UPDATE outbox SET attempts = attempts + 1, failed = ? WHERE id = ?", (reason, row))
+
+
+def backlog(connection: sqlite3.Connection, recipient: str) -> Backlog:
+    """Figures of one recipient."""
+    pending, oldest_ns = connection.execute(
+        "SELECT count(*), min(created_ns) FROM outbox"
+        " WHERE recipient = ? AND delivered_ns IS NULL AND failed IS NULL",
+        (recipient,),
+    ).fetchone()
+    refused = connection.execute(
+        "SELECT count(*) FROM outbox WHERE recipient = ? AND failed IS NOT NULL", (recipient,)
+    ).fetchone()[0]
+    return Backlog(pending, oldest_ns, refused)
+
+
+def forget(connection: sqlite3.Connection, *, delivered_before_ns: int) -> int:
+    """Delete rows delivered before then; returns how many. Their transitions stay, so none comes back."""
+    return connection.execute("DELETE FROM outbox WHERE delivered_ns < ?", (delivered_before_ns,)).rowcount
+
+
+def _columns(message: Message) -> tuple[object, ...]:
+    return (
+        message.recipient,
+        message.alarm_id,
+        message.transition,
+        message.key,
+        message.topic,
+        message.content_type,
+        message.body,
+        message.retain,
+    )

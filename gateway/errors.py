@@ -73,10 +73,10 @@ class StoreError(GatewayError):
 
 
 class DeliveryError(GatewayError):
-    """A recipient of alarms did not take a message."""
+    """A recipient of alarms did not take a message; ``retry_after_s`` is how long it asked us to wait."""
 
-    def __init__(self, message: str, *, retryable: bool) -> None:
-        self.retryable = retryable
+    def __init__(self, message: str, *, retryable: bool, retry_after_s: float | None = None) -> None:
+        self.retryable, self.retry_after_s = retryable, retry_after_s
         super().__init__(message)
 
 

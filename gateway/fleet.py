@@ -1,4 +1,4 @@
-"""The inventory as the pipeline uses it. In: rows that ``inventory`` has validated. Out: lookups by row number.
+"""The inventory as the pipeline uses it. In: validated rows. Out: lookups by row number.
 
 Place is not equipment (decision D12): an asset (light point, cabinet, sensor site) is permanent,
 a device is attached to it by dated assignment. Never reads a file; never changes once built.
@@ -100,7 +100,7 @@ class Programme:
 
 @dataclass(frozen=True)
 class Fleet:
-    """The whole inventory. Rows are positions in ``devices`` and ``assets``; they hold for this object only."""
+    """The whole inventory. Rows are positions in ``devices`` and ``assets`` of this object only."""
 
     areas: tuple[Area, ...]
     cabinets: tuple[Cabinet, ...]
@@ -148,8 +148,7 @@ class Fleet:
     def _timeline(self) -> tuple[Int32s, Int64s, Int64s, Int32s]:
         """Assignments sorted by (device row, from): device rows, from, to, asset rows."""
         rows = sorted(
-            (self.device_row[a.device], a.from_ns, a.to_ns, self.asset_row[a.asset])
-            for a in self.assignments
+            (self.device_row[a.device], a.from_ns, a.to_ns, self.asset_row[a.asset]) for a in self.assignments
         )
         columns = list(zip(*rows, strict=True)) or [(), (), (), ()]
         return (
@@ -175,12 +174,11 @@ class Fleet:
         if self._only_asset is not None:
             return self._only_asset[device]
         of_device, start, end, asset = self._timeline
-        order = np.lexsort((time_ns, device))
         rows = np.full(len(device), BENCH, dtype=np.int32)
-        first = np.searchsorted(of_device, device[order], side="left")
-        last = np.searchsorted(of_device, device[order], side="right")
-        for position, low, high in zip(order, first, last, strict=True):
-            at = low + np.searchsorted(start[low:high], time_ns[position], side="right") - 1
-            if at >= low and time_ns[position] < end[at]:
-                rows[position] = asset[at]
+        first = np.searchsorted(of_device, device, side="left")
+        last = np.searchsorted(of_device, device, side="right")
+        for nth in range(int((last - first).max(initial=0))):  # assignments per device: a handful
+            at = np.minimum(first + nth, len(of_device) - 1)
+            covers = (first + nth < last) & (start[at] <= time_ns) & (time_ns < end[at])
+            rows[covers] = asset[at[covers]]
         return rows

@@ -6,6 +6,7 @@ IO, reads a clock or knows a file format. ``n`` below is a number of readings, `
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
@@ -22,6 +23,9 @@ Bools = npt.NDArray[np.bool_]
 
 TIME_ABSENT: Final = int(np.iinfo(np.int64).min)
 """In a column of times (ns): the device sent none, or one that could not be read."""
+
+WHOLE_MESSAGE: Final = -1
+"""Sample number of a reject that concerns the message and not one sample of it."""
 
 
 # --- what a profile says of its readings ------------------------------------------------------
@@ -50,12 +54,22 @@ class FieldKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One canonical field: uCIFI name in snake case, unit of the canonical value ("" where none)."""
+    """One canonical field: uCIFI name in snake case, unit of the canonical value ("" where none).
+
+    ``canonical value = (raw * multiplier + addend) / divisor``, plausible in [minimum, maximum];
+    ``sentinels`` are raw numbers by which the device says "no value".
+    """
 
     name: str
     unit: str
     kind: FieldKind
     labels: tuple[str, ...] = ()
+    multiplier: float = 1.0
+    addend: float = 0.0
+    divisor: float = 1.0
+    sentinels: tuple[float, ...] = ()
+    minimum: float = -math.inf
+    maximum: float = math.inf
 
 
 class Severity(StrEnum):
@@ -101,7 +115,8 @@ class ProfileSpec:
     """What other rooms may know of a device profile: its numeric fields first, its text fields last.
 
     ``numeric`` are the rows of a batch's matrix, in this order; ``texts`` live beside it.
-    ``silence_intervals`` missed reports make a device silent (communicationFailure).
+    ``silence_intervals`` missed reports make a device silent (communicationFailure). A device's time
+    counts if it is at most ``window_past_s`` before and ``window_future_s`` after the receive time.
     """
 
     name: str
@@ -112,6 +127,8 @@ class ProfileSpec:
     interval_s: float
     silence_intervals: int
     rules: tuple[Rule, ...]
+    window_past_s: float = 172_800.0
+    window_future_s: float = 300.0
 
 
 # --- from the broker to the journal -----------------------------------------------------------
@@ -196,6 +213,7 @@ class Reject:
     reason: str  # bounded set, see docs/quarantine.md
     detail: str
     device: str = ""
+    sample: int = WHOLE_MESSAGE  # else the one sample of it that was refused; the others went on
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,7 +298,7 @@ class StatusChange:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Messages by fate; telemetry only where not said otherwise. received = stored + quarantined + pending."""
+    """Messages by fate; telemetry unless said otherwise. received = stored + quarantined + pending."""
 
     received: int = 0
     quarantined: int = 0
@@ -397,5 +415,3 @@ def nanoseconds(text: str) -> int:
     if not text.endswith("Z"):
         raise ValueError(f"{text!r} is not a UTC time ending in Z")
     return int(np.datetime64(text[:-1], "ns").astype(np.int64))
-
-

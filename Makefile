@@ -1,0 +1,36 @@
+# Every target does its own set-up; a second run costs a moment.
+PYTHON ?= python3
+BIN := .venv/bin
+ARGS ?=
+
+.PHONY: help setup run test check lock servers
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+
+run: .python ## set up, then the demo: a simulated district on an embedded broker and store (ARGS="--for 20s")
+	@$(PYTHON) .ci/bootstrap.py run
+	@$(BIN)/citylight demo $(ARGS)
+
+test: setup servers ## set up, then the whole test suite on real servers (ARGS="-k journal")
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: setup ## lint, format, types, import rules, project rules
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/python -m pytest -q tests/project
+
+setup: .python ## the environment in .venv, from hash-locked requirements
+	@$(PYTHON) .ci/bootstrap.py dev
+
+servers: .python
+	@$(PYTHON) .ci/bootstrap.py servers
+
+lock: .python ## resolve the requirements again (ARGS="--upgrade")
+	@$(PYTHON) .ci/bootstrap.py lock $(ARGS)
+
+.PHONY: .python
+.python:
+	@command -v $(PYTHON) >/dev/null || { echo "setup: '$(PYTHON)' is not there; install python3 (3.11 to 3.14) and run again" >&2; exit 1; }

@@ -1,0 +1,312 @@
+"""The one composition root. In: settings and a clock. Out: a running gateway, and its orderly end.
+
+Every part is torn down in reverse of how it was set up, the line after it exists. Holds no logic of a room.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import asdict
+from typing import Any
+
+from gateway import ledger, wiring
+from gateway.alarm.engine import AlarmEngine
+from gateway.clock import Clock
+from gateway.configuration import Configuration, Configurations, interpret
+from gateway.control.protocol import SOCKET_NAME
+from gateway.control.server import ControlServer
+from gateway.deliveries import Deliveries
+from gateway.embedded_broker import EmbeddedBroker
+from gateway.errors import StoreError
+from gateway.followers import AlarmFollower, StoreFollower, unpack_snapshot
+from gateway.gathering import gather
+from gateway.http import HttpServer
+from gateway.intake import Intake
+from gateway.inventory.difference import difference
+from gateway.journal.record import Kind, encode_control
+from gateway.journal.segments import SegmentJournal
+from gateway.lamps import LampPicture
+from gateway.metrics import Figures
+from gateway.model import Control, Counts, Run
+from gateway.operations import Operations
+from gateway.pipeline import Cadence, Reader, follow
+from gateway.settings import Settings
+from gateway.state import cursors
+from gateway.state.database import StateDatabase
+from gateway.state.lock import DirectoryLock
+from gateway.translation import Translator
+
+log = logging.getLogger("citylight")
+
+TRIM_S = 30.0
+STOP_S_MAX = 10.0
+ALARM_READINGS_MAX = 5000
+
+
+class Gateway:
+    """A running gateway. ``failure`` is done when a part that must not end has ended."""
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.broker_url = settings.mqtt.url
+        self.began_ns = clock.monotonic_ns()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def open(self, stack: AsyncExitStack) -> None:
+        """Set everything up; what was set up is torn down by ``stack``, also if this fails half way."""
+        await self._open_files(stack)
+        await self._open_broker(stack)
+        await self._open_followers(stack)
+        await self._open_intake(stack)
+        await self._open_deliveries(stack)
+        await self._open_doors(stack)
+
+    # --- files ------------------------------------------------------------------------------------
+
+    async def _open_files(self, stack: AsyncExitStack) -> None:
+        settings, directory = self.settings, self.settings.gateway.data_dir
+        packed = wiring.sources(settings).pack()
+        interpret(packed, "")  # a mistake in them ends the start before anything is touched
+        stack.enter_context(DirectoryLock(directory))
+        state_file = directory / "state.db"
+        self.database = await StateDatabase.open(state_file)
+        stack.push_async_callback(self.database.close)
+        self.start = await ledger.read_start(self.database)
+        self.journal = SegmentJournal(directory / "journal", wiring.journal(settings), floor=self.start.floor)
+        stack.push_async_callback(self.journal.close)
+        for loss in self.journal.opening.lost:
+            log.error("journal: %s", loss)
+        self.configurations = Configurations(ledger.configuration_loader(state_file), self.start.timeline)
+        await self.put_in_force(packed)
+
+    async def put_in_force(self, packed: bytes) -> Configuration:
+        """Make packed sources what is read with from now on; nothing happens if they are that already."""
+        name = await ledger.put_configuration(self.database, packed, self.clock.wall_ns())
+        if name != self.configurations.current_hash:
+            self.configurations.keep(interpret(packed, name))
+            control = Control("configuration", self.clock.wall_ns(), name)
+            sequence = await self.journal.append(Kind.CONTROL, [encode_control(control)])
+            await ledger.put_in_force(self.database, sequence, name)
+            self.configurations.put_in_force(sequence, name)
+        return self.configurations.current
+
+    async def _open_broker(self, stack: AsyncExitStack) -> None:
+        own = self.settings.mqtt
+        if not own.url:
+            broker = EmbeddedBroker(self.settings.gateway.data_dir, own.embedded_port, own.payload_bytes_max)
+            await broker.start()
+            stack.push_async_callback(broker.close)
+            self.broker_url = broker.url
+
+    # --- followers ----------------------------------------------------------------------------------
+
+    async def _open_followers(self, stack: AsyncExitStack) -> None:
+        settings, start = self.settings, self.start
+        self.store = wiring.store(settings, self.configurations.current, self.clock)
+        stack.push_async_callback(self.store.close)
+        self.deliveries = Deliveries(settings, self.database, self.clock)
+        self.alarms = self._alarm_follower()
+        self.store_error = "not tried yet"
+        position, counts = start.store or (0, Counts())
+        if self.store.owns_cursor:
+            await self.store.probe()
+            own = await self.store.position()
+            assert own is not None
+            position, counts = own.cursor, own.counts
+        self.stored = StoreFollower(
+            self.store,
+            ledger.SqliteStoreLedger(
+                self.database,
+                payload_bytes_max=settings.quarantine.payload_bytes_max,
+                bytes_max=settings.quarantine.bytes_max,
+            ),
+            position=max(position, self.journal.first),
+            counts=counts,
+            configurations=self.configurations,
+            clock=self.clock,
+        )
+        front = max(self.alarms.position, self.stored.position)
+        self.reader = Reader(self.journal, self._translator_at, front)
+        stack.push_async_callback(self._end_followers)
+        alarm_cadence = Cadence(settings.alarms.gather_ms / 1e3, ALARM_READINGS_MAX)
+        store_cadence = Cadence(settings.store.gather_ms / 1e3, settings.store.gather_rows)
+        self._following = [
+            self._spawn(follow(self.reader, self.alarms, alarm_cadence, self.clock)),
+            self._spawn(self._follow_store(store_cadence)),
+        ]
+
+    def _alarm_follower(self) -> AlarmFollower:
+        position, content = self.start.snapshot or (self.journal.first, b"")
+        configuration = self.configurations.at(position)
+        engine, counts = self._engine(configuration), Counts()
+        if content:
+            counts, snapshot = unpack_snapshot(content)
+            engine.restore(snapshot)
+        self._look(configuration, engine)
+        return AlarmFollower(
+            engine,
+            ledger.SqliteAlarmLedger(
+                self.database, self.deliveries.recipients, self.clock, self.deliveries.wake
+            ),
+            position=max(position, self.journal.first),
+            counts=counts,
+            rebuild=self._rebuild,
+            observe=self._observe,
+            clock=self.clock,
+            snapshot_s=self.settings.alarms.snapshot_s,
+        )
+
+    def _engine(self, configuration: Configuration) -> AlarmEngine:
+        return AlarmEngine(configuration.fleet, [profile.spec for profile in configuration.profiles])
+
+    def _rebuild(self, engine: AlarmEngine, control: Control) -> AlarmEngine:
+        """The engine of the configuration that ``control`` puts in force, in the state of the old one."""
+        configuration = self.configurations.named(control.hash)
+        if configuration.fleet is engine.fleet:
+            return engine
+        new = self._engine(configuration)
+        new.restore(engine.snapshot())
+        self._look(configuration, new)
+        return new
+
+    def _look(self, configuration: Configuration, engine: AlarmEngine) -> None:
+        specs = [profile.spec for profile in configuration.profiles]
+        self.lamps = LampPicture(configuration.fleet, specs, engine.expectation)
+
+    def _observe(self, run: Run) -> None:
+        for batch in run.batches:
+            self.lamps.observe(batch)
+
+    async def _follow_store(self, cadence: Cadence) -> None:
+        """Prove first that the store gives back what it is given; it may be away for as long as it likes."""
+        delay_s = 1.0
+        while self.store_error:
+            try:
+                await self.store.probe()
+                self.store_error = ""
+                log.info("store: ready")
+            except StoreError as error:
+                if str(error) != self.store_error:
+                    log.warning("store: %s", error)
+                self.store_error = str(error)
+                await asyncio.sleep(delay_s)
+                delay_s = min(2 * delay_s, 30.0)
+        await follow(self.reader, self.stored, cadence, self.clock)
+
+    async def _end_followers(self) -> None:
+        """Stop where they are and write that down, so that the next start has little to repeat."""
+        await self._end(self._following)
+        await self.alarms.commit(snapshot=True)
+        await self.stored.commit()
+
+    def _translator_at(self, sequence: int) -> Translator:
+        options = wiring.translation(self.settings)
+        return Translator(options, self.configurations.named, self.configurations.at(sequence))
+
+    # --- in and out -----------------------------------------------------------------------------------
+
+    async def _open_deliveries(self, stack: AsyncExitStack) -> None:
+        tasks = await self.deliveries.open(
+            stack, self._spawn, self.broker_url, lambda: {"not_ready": list(self.figures().not_ready)}
+        )
+        stack.push_async_callback(self._end, tasks)
+
+    async def _open_intake(self, stack: AsyncExitStack) -> None:
+        self.intake = Intake(
+            self.settings,
+            self.broker_url,
+            journal=self.journal,
+            database=self.database,
+            last_epoch=self.start.epoch,
+            clock=self.clock,
+        )
+        receiving = self._spawn(self.intake.receive())
+        tasks = [
+            receiving,
+            *(self._spawn(work()) for work in (self.intake.tick, self.intake.mend, self._trim)),
+        ]
+
+        async def end() -> None:
+            self.intake.stop()
+            await asyncio.wait({receiving}, timeout=STOP_S_MAX)
+            await self._end(tasks)
+
+        stack.push_async_callback(end)
+
+    async def _trim(self) -> None:
+        """Keep the journal within its bounds, never past the slowest follower."""
+        while True:
+            await asyncio.sleep(TRIM_S)
+            needed = await self.database.transact(cursors.oldest_needed)
+            if needed is not None:
+                await asyncio.to_thread(self.journal.trim, keep_from=needed)
+
+    # --- doors ----------------------------------------------------------------------------------------
+
+    async def _open_doors(self, stack: AsyncExitStack) -> None:
+        self.operations = Operations(
+            self.database,
+            self.journal,
+            self.store,
+            self.deliveries.recipients,
+            lambda: self.configurations.current,
+            self.clock,
+        )
+        handlers = self.operations.handlers() | {
+            "figures.read": self.read_figures,
+            "gateway.reload": self.reload,
+        }
+        control = ControlServer(self.settings.gateway.data_dir / SOCKET_NAME, handlers)
+        await control.start()
+        stack.push_async_callback(control.close)
+        self.http = HttpServer(self.settings.http.host, self.settings.http.port, self.figures)
+        await self.http.start()
+        stack.push_async_callback(self.http.close)
+
+    async def reload(self, *, by: str = "") -> dict[str, Any]:
+        """Read profiles and inventory again; refused whole if anything in them is wrong."""
+        before = self.configurations.current.fleet
+        packed = wiring.sources(self.settings).pack()
+        after = await self.put_in_force(packed)
+        log.info("configuration %s is in force, ordered by %s", after.hash[:12], by or "nobody named")
+        return {"configuration": after.hash} | asdict(difference(before, after.fleet))
+
+    # --- looking at it --------------------------------------------------------------------------------
+
+    def figures(self) -> Figures:
+        return gather(self)
+
+    async def read_figures(self) -> dict[str, Any]:
+        """The figures as JSON values, for the control socket."""
+        return asdict(self.figures())
+
+    # --- tasks ----------------------------------------------------------------------------------------
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None and not self.failure.done():
+            self.failure.set_exception(error)
+
+    @staticmethod
+    async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@asynccontextmanager
+async def running(settings: Settings, clock: Clock) -> AsyncIterator[Gateway]:
+    """A gateway, set up; torn down in reverse when the block ends."""
+    async with AsyncExitStack() as stack:
+        gateway = Gateway(settings, clock)
+        await gateway.open(stack)
+        yield gateway

@@ -1,0 +1,214 @@
+"""The command line. In: arguments and signals. Out: an exit code.
+
+0 is well, 1 a failed check, 2 usage or configuration. Parses and dispatches only; each command is a
+function in ``commands``. An error is one line on stderr; tracebacks only with ``--debug``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import argcomplete
+
+from gateway import __version__, settings
+from gateway.errors import ConfigurationError, GatewayError
+
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
+EXIT_FAILED, EXIT_USAGE = 1, 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point of ``citylight``."""
+    parser = build_parser()
+    argcomplete.autocomplete(parser)
+    options = parser.parse_args(arguments)
+    if not hasattr(options, "command"):
+        parser.print_help()
+        return EXIT_USAGE
+    module, function = options.command.split(":")
+    try:
+        command = getattr(importlib.import_module(f"gateway.commands.{module}"), function)
+        return int(command(options) or 0)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (GatewayError, OSError) as error:
+        if options.debug:
+            raise
+        print(f"citylight: {error}", file=sys.stderr)
+        return EXIT_USAGE if isinstance(error, ConfigurationError) else EXIT_FAILED
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole grammar; ``options.command`` is ``module:function`` in ``gateway.commands``."""
+    parser = argparse.ArgumentParser(
+        prog="citylight",
+        description="Street lights and city sensors over MQTT to a store and to the city's IOC.",
+        epilog="Start with: citylight demo",
+    )
+    parser.add_argument("--version", action="version", version=f"citylight {__version__}")
+    parser.add_argument("--debug", action="store_true", help="show tracebacks")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    _running(commands)
+    _simulating(commands)
+    _profiles(commands)
+    _operating(commands)
+    _measuring(commands)
+    return parser
+
+
+def _add(commands: Commands, name: str, command: str, text: str) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+    parser.set_defaults(command=command)
+    return parser
+
+
+def _group(commands: Commands, name: str, text: str) -> Commands:
+    parser = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+    return parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+
+def _config(parser: argparse.ArgumentParser) -> None:
+    default = os.environ.get("CITYLIGHT_CONFIG", "citylight.toml")
+    parser.add_argument(
+        "-c", "--config", type=Path, default=Path(default), metavar="FILE", help=f"({default})"
+    )
+
+
+def _json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+
+
+def _running(commands: Commands) -> None:
+    demo = _add(commands, "demo", "demo:demo", "simulated district, embedded broker and store, live view")
+    demo.add_argument("--lamps", type=_positive, default=1200, metavar="N", help="luminaires (1200)")
+    demo.add_argument("--sensors", type=_positive, default=60, metavar="N", help="city sensors (60)")
+    demo.add_argument(
+        "--for", dest="duration_s", type=_duration, metavar="20s", help="end by itself after this"
+    )
+    demo.add_argument("--report", type=Path, metavar="FILE", help="write what was counted as JSON")
+    demo.add_argument("--pace", type=_positive, default=60, metavar="N", help="wall clock speed (60)")
+    demo.add_argument("--seed", type=int, default=1, help="one seed gives one run (1)")
+    demo.add_argument("--language", choices=("vi", "en"), default=None, help="of the view (from LANG)")
+    demo.add_argument("--data", type=Path, metavar="DIR", help="keep the data here (a temporary directory)")
+    run = _add(commands, "run", "run:run", "run the gateway")
+    _config(run)
+    check = _add(commands, "check", "check:check", "validate the file and reach broker, store and IOC")
+    _config(check)
+    _json(check)
+
+
+def _simulating(commands: Commands) -> None:
+    simulate = _add(commands, "simulate", "simulate:simulate", "a simulated fleet against any broker")
+    _config(simulate)
+    simulate.add_argument("--faults", type=Path, metavar="FILE", help="faults to inject (TOML)")
+    simulate.add_argument("--truth", type=Path, metavar="FILE", help="write what was injected (JSON lines)")
+    simulate.add_argument("--seed", type=int, default=1, help="one seed gives one run (1)")
+    simulate.add_argument("--for", dest="duration_s", type=_duration, metavar="1h", help="end after this")
+    simulate.add_argument("--pace", type=_positive, default=1, metavar="N", help="wall clock speed (1)")
+    simulate.add_argument("--interval", dest="interval_s", type=_duration, help="report this often")
+    simulate.add_argument(
+        "--per-device", action="store_true", help="one connection per device, with last will"
+    )
+
+
+def _profiles(commands: Commands) -> None:
+    profile = _group(commands, "profile", "device profiles: list, check, decode one payload")
+    listing = _add(profile, "list", "profile:list_profiles", "the profiles that are known")
+    _json(listing)
+    check = _add(profile, "check", "profile:check_profiles", "validate profiles and run their golden vectors")
+    check.add_argument(
+        "directories", nargs="*", type=Path, metavar="DIR", help="profile directories (the shipped)"
+    )
+    decode = _add(profile, "decode", "profile:decode_payload", "decode one payload to canonical JSON")
+    decode.add_argument("profile", help="name of a profile")
+    payload = decode.add_mutually_exclusive_group(required=True)
+    payload.add_argument("--json", type=Path, metavar="FILE", help="payload file, - for standard input")
+    payload.add_argument("--hex", metavar="H", help="payload in hex")
+    for parser in (listing, decode):
+        parser.add_argument(
+            "--profiles", type=Path, metavar="DIR", help="directory of profiles (the shipped)"
+        )
+
+
+def _operating(commands: Commands) -> None:
+    alarms = _group(commands, "alarms", "alarms: list, show, acknowledge, send a test")
+    listing = _add(alarms, "list", "operate:alarms_list", "active alarms, newest first")
+    listing.add_argument("--all", action="store_true", help="those that are over, too")
+    listing.add_argument("--limit", type=_positive, default=100, metavar="N")
+    show = _add(alarms, "show", "operate:alarms_show", "one alarm with its history")
+    ack = _add(alarms, "ack", "operate:alarms_ack", "acknowledge an alarm")
+    for parser in (show, ack):
+        parser.add_argument("alarm", metavar="ID")
+    ack.add_argument("--by", default=settings.user_name(), help="who ($USER)")
+    ack.add_argument("--comment", default="", help="what is being done")
+    test = _add(alarms, "test", "operate:alarms_test", "send a test alarm to every recipient")
+    quarantine = _group(commands, "quarantine", "messages that could not be read: list, show, replay, enrol")
+    waiting = _add(quarantine, "list", "operate:quarantine_list", "what is there, newest first")
+    waiting.add_argument("--reason", help="only this reason")
+    waiting.add_argument("--limit", type=_positive, default=100, metavar="N")
+    message = _add(quarantine, "show", "operate:quarantine_show", "one message, whole")
+    message.add_argument("key", metavar="SEQUENCE.INDEX")
+    replay = _add(quarantine, "replay", "operate:quarantine_replay", "read messages again, at their own time")
+    replay.add_argument("keys", nargs="*", metavar="SEQUENCE.INDEX", help="(all of --reason)")
+    replay.add_argument("--reason", help="all messages of this reason")
+    history = _add(commands, "history", "operate:history", "stored readings of one field of a device")
+    history.add_argument("device")
+    history.add_argument("field")
+    history.add_argument("--last", dest="last_s", type=_duration, default=86400.0, metavar="24h")
+    history.add_argument("--every", dest="every_s", type=_duration, metavar="15m", help="mean per window")
+    fleet = _add(commands, "fleet", "operate:fleet", "the inventory in force")
+    fleet.add_argument("asset", nargs="?", help="one light point, cabinet or sensor")
+    figures = _add(commands, "figures", "operate:figures", "live figures of the running gateway")
+    reload = _add(commands, "reload", "operate:reload", "read profiles and inventory again")
+    top = _add(commands, "top", "operate:top", "live terminal view of the running gateway")
+    everything = (listing, show, ack, test, waiting, message, replay, history, fleet, figures, reload)
+    for parser in everything:
+        _json(parser)
+    for parser in (*everything, top):
+        _config(parser)
+        parser.add_argument(
+            "--data", type=Path, metavar="DIR", help="data directory (from the configuration)"
+        )
+
+
+def _measuring(commands: Commands) -> None:
+    bench = _group(commands, "bench", "figures: messages per second, CPU per message")
+    end_to_end = _add(bench, "end-to-end", "bench:end_to_end", "mosquitto to a real store, CPU by process")
+    end_to_end.add_argument("--messages", type=_positive, default=200_000, metavar="N")
+    end_to_end.add_argument("--devices", type=_positive, default=5000, metavar="N")
+    end_to_end.add_argument("--json", type=Path, metavar="FILE", help="write the figures here")
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return number
+
+
+def _duration(text: str) -> float:
+    """Seconds from ``20s``, ``15m``, ``24h``, ``7d`` or a bare number of seconds."""
+    units = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+    number, unit = (text[:-1], text[-1]) if text[-1:] in units else (text, "s")
+    try:
+        seconds = float(number) * units[unit]
+    except ValueError:
+        seconds = -1.0
+    if not 0 < seconds < 1e9:
+        raise argparse.ArgumentTypeError("write a duration like 20s, 15m, 24h or 7d")
+    return seconds
+
+
+if __name__ == "__main__":
+    sys.exit(main())

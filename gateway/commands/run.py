@@ -1,0 +1,90 @@
+"""``citylight run``. In: a configuration file. Out: a gateway until SIGTERM or SIGINT.
+
+Only bad configuration ends the start; a broker or store that is away does not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import signal
+from collections.abc import Iterable
+
+from gateway import logs, settings
+from gateway.app import Gateway, running
+from gateway.supervisor import Supervisor
+from gateway.system_clock import SystemClock
+
+log = logging.getLogger("citylight")
+
+WATCH_S = 1.0
+
+
+def run(options: argparse.Namespace) -> int:
+    """Runs until told to stop; 1 if a part of the gateway failed."""
+    chosen = settings.read(options.config)
+    logs.set_up(chosen.logging.level, chosen.logging.format)
+    with contextlib.suppress(ImportError):  # uvloop is not made for every platform
+        import uvloop
+
+        uvloop.install()
+    return asyncio.run(_serve(chosen))
+
+
+async def _serve(chosen: settings.Settings) -> int:
+    supervisor = Supervisor(*settings.service_environment())
+    stop = stop_on_signals()
+    async with running(chosen, SystemClock()) as gateway:
+        supervisor.ready("running")
+        log.info("%s runs; figures on %s/metrics", chosen.gateway.name, gateway.http.url)
+        watching = asyncio.create_task(_watch(gateway, supervisor))
+        await until(stop, gateway)
+        supervisor.stopping()
+        watching.cancel()
+        if gateway.failure.done():
+            log.error("a part of the gateway failed", exc_info=gateway.failure.exception())
+            return 1
+        log.info("stopping")
+    return 0
+
+
+async def until(stop: asyncio.Event, gateway: Gateway) -> None:
+    """Return when ``stop`` is set, or a part of the gateway has failed."""
+    gateway.failure.add_done_callback(lambda _: stop.set())
+    await stop.wait()
+
+
+async def _watch(gateway: Gateway, supervisor: Supervisor) -> None:
+    """Say what keeps the gateway from being ready, once a change; keep systemd's watchdog quiet."""
+    said: tuple[str, ...] | None = None
+    while True:
+        reasons = gateway.figures().not_ready
+        if _subjects(reasons) != _subjects(said or ()) or said is None:
+            (log.warning if reasons else log.info)(
+                "%s", "; ".join(reasons) or "ready: broker and store answer"
+            )
+            supervisor.status("; ".join(reasons) or "ready")
+            said = reasons
+        supervisor.alive()
+        await asyncio.sleep(min(WATCH_S, supervisor.watchdog_s or WATCH_S))
+
+
+def _subjects(reasons: Iterable[str]) -> set[str]:
+    """What is away, without the words that change from try to try."""
+    return {reason.partition(":")[0] for reason in reasons}
+
+
+def stop_on_signals() -> asyncio.Event:
+    """Set by SIGINT or SIGTERM; a second signal ends the process at once."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def on_signal(number: signal.Signals) -> None:
+        stop.set()
+        loop.remove_signal_handler(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, on_signal, number)
+    return stop

@@ -1,0 +1,112 @@
+"""The ``[[rule]]`` tables of a profile, checked against its fields. In: validated tables. Out: model.Rule.
+
+A rule that contradicts itself or its field is a ConfigurationError. Never judges a reading.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gateway.decode.schema import RuleTable
+from gateway.decode.values import Complaint, ProfileField
+from gateway.errors import ConfigurationError
+from gateway.model import FieldKind, Rule
+
+
+def compile_rules(
+    tables: Sequence[RuleTable], fields: Sequence[ProfileField], complain: Complaint
+) -> tuple[Rule, ...]:
+    """One Rule a table, in the file's order."""
+    by_name = {field.name: field for field in fields}
+    seen: set[str] = set()
+    compiled = []
+    for table in tables:
+        if table.type in seen:
+            raise complain(f"rule.{table.type}.type", "is used twice", "give each rule a type of its own")
+        seen.add(table.type)
+        compiled.append(_rule(table, by_name, complain))
+    return tuple(compiled)
+
+
+def _rule(table: RuleTable, fields: dict[str, ProfileField], complain: Complaint) -> Rule:
+    def wrong(key: str, problem: str, remedy: str) -> ConfigurationError:
+        return complain(f"rule.{table.type}.{key}", problem, remedy)
+
+    field = fields.get(table.field)
+    if field is None:
+        raise wrong("field", f"{table.field!r} is no field of this profile", "name one of its fields")
+    if field.kind is FieldKind.TEXT:
+        raise wrong("field", f"{field.name} is a text", "judge a number, a boolean or an enum")
+    above, raise_at, clear_at = _limits(table, field, wrong)
+    if table.of_expected and field.unit != "W":
+        raise wrong("of_expected", "compares with expected power", "use it on a field in W")
+    if table.of_expected and field.side == "light_source":
+        raise wrong(
+            "of_expected", f"{field.name} is measured behind the driver", "judge the power on the mains side"
+        )
+    return Rule(
+        type=table.type,
+        field=table.field,
+        severity=table.severity,
+        above=above,
+        raise_at=raise_at,
+        clear_at=clear_at,
+        hold_s=table.hold_s,
+        samples_min=table.samples_min,
+        when=table.when,
+        of_expected=table.of_expected,
+    )
+
+
+def _limits(table: RuleTable, field: ProfileField, wrong: Complaint) -> tuple[bool, float, float]:
+    """(above, raise_at, clear_at) from whichever of the three ways the rule is written in."""
+    keys = ("raise_above", "clear_below", "raise_below", "clear_above", "raise_when")
+    given = {key for key in keys if getattr(table, key) is not None}
+    if field.kind is FieldKind.BOOLEAN:
+        if given != {"raise_when"} or not isinstance(table.raise_when, bool):
+            raise wrong("raise_when", f"{field.name} is a boolean", "write raise_when = true or false alone")
+        return table.raise_when, 0.5, 0.5
+    if field.kind is FieldKind.ENUM:
+        # A threshold can single out a label only at the end of the codes.
+        if given != {"raise_when"} or table.raise_when != field.labels[-1] or len(field.labels) < 2:
+            raise wrong(
+                "raise_when",
+                f"{field.name} is an enum whose last label is {field.labels[-1]!r}",
+                "write raise_when with that label alone, or put the label to judge last in the map",
+            )
+        between = len(field.labels) - 1.5
+        return True, between, between
+    if (
+        given == {"raise_above", "clear_below"}
+        and table.raise_above is not None
+        and table.clear_below is not None
+    ):
+        raise_key, above, raise_at, clear_at = "raise_above", True, table.raise_above, table.clear_below
+        overlap = clear_at > raise_at
+    elif (
+        given == {"raise_below", "clear_above"}
+        and table.raise_below is not None
+        and table.clear_above is not None
+    ):
+        raise_key, above, raise_at, clear_at = "raise_below", False, table.raise_below, table.clear_above
+        overlap = clear_at < raise_at
+    else:
+        raise wrong(
+            "raise_above",
+            "needs exactly two limits",
+            "write raise_above with clear_below, or raise_below with clear_above",
+        )
+    if overlap:
+        raise wrong(
+            raise_key,
+            f"clears at {clear_at:g}, inside the band that raises",
+            "let the clear limit lie on the healthy side of the raise limit",
+        )
+    low, high = field.canonical.minimum, field.canonical.maximum
+    if not table.of_expected and (raise_at >= high if above else raise_at <= low):
+        raise wrong(
+            raise_key,
+            f"{raise_at:g} lies at or beyond the plausible range [{low:g}, {high:g}]: it can never raise",
+            "change the limit, or the field's min and max",
+        )
+    return above, raise_at, clear_at

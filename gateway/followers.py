@@ -1,0 +1,194 @@
+"""The followers. In: chunks of the journal. Out: alarms and stored readings, through the shells handed in.
+
+Each is a function of the journal and of its own snapshot or cursor; taking a chunk again changes nothing
+that was already done. Never opens a file or a connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import msgspec
+
+from gateway.alarm.engine import AlarmEngine
+from gateway.clock import Clock
+from gateway.configuration import Configurations
+from gateway.model import Alarm, Chunk, Control, Counts, Part, ReadingBatch, Reject, Run
+from gateway.store.outcome import Store
+
+log = logging.getLogger("citylight.store")
+
+RETRY_S_MIN, RETRY_S_MAX = 0.5, 30.0
+CURSOR_S = 1.0
+"""A cursor that moved without any effect is written down this often; it only keeps the journal short."""
+
+
+def pack_snapshot(engine: AlarmEngine, counts: Counts) -> bytes:
+    """Engine and counts as of one sequence, together: a restart goes on from both."""
+    return msgspec.msgpack.encode((counts, engine.snapshot()))
+
+
+def unpack_snapshot(content: bytes) -> tuple[Counts, bytes]:
+    """The reverse: counts, and what ``AlarmEngine.restore`` takes."""
+    return msgspec.msgpack.decode(content, type=tuple[Counts, bytes])
+
+
+class AlarmLedger(Protocol):
+    async def commit(
+        self, transitions: Sequence[tuple[int, Alarm]], position: int, counts: Counts, snapshot: bytes | None
+    ) -> None:
+        """Cursor, transitions, outbox and snapshot in one transaction; known transitions are skipped."""
+        ...
+
+
+class StoreLedger(Protocol):
+    async def commit(self, rejects: Sequence[Reject], position: int, counts: Counts) -> None:
+        """Quarantine and cursor in one transaction; rejects known already are skipped."""
+        ...
+
+
+class AlarmFollower:
+    """Judges readings and silence, and hands transitions on. Starts at its snapshot, not at its cursor."""
+
+    name = "alarm"
+
+    def __init__(
+        self,
+        engine: AlarmEngine,
+        ledger: AlarmLedger,
+        *,
+        position: int,
+        counts: Counts,
+        rebuild: Callable[[AlarmEngine, Control], AlarmEngine],
+        observe: Callable[[Run], None],
+        clock: Clock,
+        snapshot_s: float,
+    ) -> None:
+        self.position = position
+        self.counts = counts
+        self.engine = engine
+        self._ledger = ledger
+        self._rebuild = rebuild
+        self._observe = observe
+        self._clock = clock
+        self._snapshot_ns = int(snapshot_s * 1e9)
+        self._committed_ns = self._snapshotted_ns = clock.monotonic_ns()
+
+    async def take(self, chunks: Sequence[Chunk]) -> None:
+        transitions: list[tuple[int, Alarm]] = []
+        for chunk in chunks:
+            transitions += self._apply(chunk)
+            self.counts += chunk.counts
+        self.position = chunks[-1].next
+        now_ns = self._clock.monotonic_ns()
+        snapshot_due = now_ns - self._snapshotted_ns >= self._snapshot_ns
+        if transitions or snapshot_due or now_ns - self._committed_ns >= CURSOR_S * 1e9:
+            await self.commit(transitions, snapshot=snapshot_due)
+
+    async def commit(self, transitions: Sequence[tuple[int, Alarm]] = (), *, snapshot: bool) -> None:
+        """Write down what there is; also at shutdown, so that the next start has nothing to repeat."""
+        content = pack_snapshot(self.engine, self.counts) if snapshot else None
+        await self._ledger.commit(transitions, self.position, self.counts, content)
+        self._committed_ns = self._clock.monotonic_ns()
+        if snapshot:
+            self._snapshotted_ns = self._committed_ns
+
+    def _apply(self, chunk: Chunk) -> list[tuple[int, Alarm]]:
+        transitions: list[tuple[int, Alarm]] = []
+        parts: list[Part] = []
+        sequences: list[int] = []
+        for part, sequence in zip(chunk.parts, chunk.sequences, strict=True):
+            if isinstance(part, Control) and part.kind == "configuration":
+                transitions += self.engine.apply(Chunk(chunk.first, sequence, tuple(parts), tuple(sequences)))
+                parts, sequences = [], []
+                self.engine = self._rebuild(self.engine, part)
+            if isinstance(part, Run):
+                self._observe(part)
+            parts.append(part)
+            sequences.append(sequence)
+        return transitions + self.engine.apply(Chunk(chunk.first, chunk.next, tuple(parts), tuple(sequences)))
+
+
+class StoreFollower:
+    """Writes readings; what is refused for good goes to the quarantine, what is refused for now waits."""
+
+    name = "store"
+
+    def __init__(
+        self,
+        store: Store,
+        ledger: StoreLedger,
+        *,
+        position: int,
+        counts: Counts,
+        configurations: Configurations,
+        clock: Clock,
+    ) -> None:
+        self.position = position
+        self.counts = counts
+        self.error = ""
+        self._store = store
+        self._ledger = ledger
+        self._configurations = configurations
+        self._in_force = configurations.at(position)
+        self._clock = clock
+        self._committed_ns = clock.monotonic_ns()
+
+    async def take(self, chunks: Sequence[Chunk]) -> None:
+        runs: list[Run] = []
+        for chunk in chunks:
+            for part, sequence in zip(chunk.parts, chunk.sequences, strict=True):
+                if isinstance(part, Run):
+                    runs.append(part)
+                elif isinstance(part, Control) and part.kind == "configuration":
+                    await self._settle(runs, sequence)
+                    runs = []
+                    self._in_force = self._configurations.named(part.hash)
+        await self._settle(runs, chunks[-1].next)
+
+    async def commit(self, rejects: Sequence[Reject] = ()) -> None:
+        """Write down the cursor, and ``rejects`` with it."""
+        await self._ledger.commit(rejects, self.position, self.counts)
+        self._committed_ns = self._clock.monotonic_ns()
+
+    async def _settle(self, runs: Sequence[Run], position: int) -> None:
+        """Bring ``runs``, read under one configuration, to their ends; then the cursor may move."""
+        batches = [batch for run in runs for batch in run.batches]
+        rejects = [reject for run in runs for reject in run.rejects]
+        counts = sum((run.counts for run in runs), self.counts)
+        if rejects and self._store.owns_cursor:
+            # The store's cursor moves with its readings: a crash in between must not skip these.
+            await self.commit(rejects)
+        if batches:
+            refused = await self._write(batches, position, counts)
+            counts += Counts(quarantined=len({(r.sequence, r.index) for r in refused}))
+            rejects += refused
+        self.counts, self.position = counts, position
+        idle_ns = self._clock.monotonic_ns() - self._committed_ns
+        if batches or rejects or idle_ns >= CURSOR_S * 1e9:
+            await self.commit(rejects)
+
+    async def _write(
+        self, batches: Sequence[ReadingBatch], position: int, counts: Counts
+    ) -> Sequence[Reject]:
+        """Hand in the same batches until the store has taken or refused every reading."""
+        delay_s = RETRY_S_MIN
+        while True:
+            outcome = await self._store.write(
+                batches, fleet=self._in_force.fleet, cursor=position, counts=counts
+            )
+            if outcome.pause is None:
+                self._say("")
+                return outcome.rejects
+            self._say(outcome.pause)
+            await asyncio.sleep(outcome.retry_after_s or delay_s * random.uniform(0.5, 1.0))
+            delay_s = min(2 * delay_s, RETRY_S_MAX)
+
+    def _say(self, error: str) -> None:
+        if error != self.error:
+            self.error = error
+            (log.warning if error else log.info)("store: %s", error or "takes readings again")

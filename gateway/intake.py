@@ -1,0 +1,116 @@
+"""What comes into the journal. In: the MQTT session's messages and events, ticks. Out: durable records.
+
+Decides nothing about them; an append that fails is not acknowledged by whoever asked for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+
+from gateway import ledger, wiring
+from gateway.clock import Clock
+from gateway.errors import JournalCorrupt, JournalError
+from gateway.ingest.contact import Contact, Moment
+from gateway.ingest.options import IngestFigures
+from gateway.journal.record import Kind, decode_tick, encode_arrival, encode_session, encode_tick
+from gateway.journal.segments import SegmentJournal
+from gateway.model import Arrival, SessionEvent, Tick
+from gateway.settings import Settings
+from gateway.state.database import StateDatabase
+from gateway.system_clock import boot_id
+
+log = logging.getLogger("citylight.intake")
+
+HOUSE_S = 1.0
+STOP_S_MAX = 10.0
+TAIL_RECORDS = 4096
+"""How far back a start looks for the last sign of contact with the broker."""
+
+READ_BYTES = 1 << 20
+
+
+class Intake:
+    """The session with the devices' broker, and the ticks that journal time is made of."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        url: str,
+        *,
+        journal: SegmentJournal,
+        database: StateDatabase,
+        last_epoch: int,
+        clock: Clock,
+    ) -> None:
+        self._journal = journal
+        self._database = database
+        self._clock = clock
+        self._tick_s = settings.alarms.tick_s
+        now = Moment(clock.wall_ns(), clock.monotonic_ns())
+        contact_ns = self._last_contact_ns()
+        contact = Contact(
+            epoch=last_epoch + 1,
+            # The embedded broker forgets every session when it ends, and it ends with the gateway.
+            session_expected=last_epoch > 0 and bool(settings.mqtt.url),
+            contact_age_s=None if contact_ns is None else max(0.0, (now.wall_ns - contact_ns) / 1e9),
+            now=now,
+        )
+        self._reception = wiring.reception(
+            settings, url, contact=contact, clock=clock, commit=self._commit, event=self._event
+        )
+
+    def figures(self) -> IngestFigures:
+        return self._reception.figures()
+
+    async def receive(self) -> None:
+        """Until ``stop``."""
+        await self._reception.run()
+
+    def stop(self) -> None:
+        """Make durable and acknowledge what has come, then disconnect."""
+        self._reception.stop()
+
+    async def tick(self) -> None:
+        """A tick every ``tick_s``, for ever."""
+        boot = boot_id()
+        while True:
+            figures = self.figures()
+            wall_ns, elapsed_ns = self._clock.wall_ns(), self._clock.elapsed_ns()
+            tick = Tick(wall_ns, elapsed_ns, boot, figures.connected, figures.drained)
+            with contextlib.suppress(JournalError):  # said by whoever it keeps from acknowledging
+                await self._journal.append(Kind.TICK, [encode_tick(tick)])
+            await asyncio.sleep(self._tick_s)
+
+    async def mend(self) -> None:
+        """Take the journal up again after the disk failed it, for ever."""
+        while True:
+            await asyncio.sleep(HOUSE_S)
+            if self._journal.failure:
+                log.error("journal: %s", self._journal.failure)
+                with contextlib.suppress(JournalError):
+                    log.warning("journal: taken up again: %s", await self._journal.reopen())
+
+    async def _commit(self, arrival: Arrival) -> None:
+        await self._journal.append(Kind.MESSAGES, [encode_arrival(arrival)])
+
+    async def _event(self, event: SessionEvent) -> None:
+        if event.event == "connected":
+            await ledger.put_epoch(self._database, event.epoch)
+        await self._journal.append(Kind.SESSION, [encode_session(event)])
+
+    def _last_contact_ns(self) -> int | None:
+        """Wall time of the last tick that was connected; None if the journal's tail has none."""
+        journal, found = self._journal, None
+        at = max(journal.first, journal.next - TAIL_RECORDS)
+        while at < journal.next:
+            try:
+                records = journal.read(at, bytes_max=READ_BYTES)
+            except JournalCorrupt as damage:
+                at = damage.resume
+                continue
+            ticks = [decode_tick(record.payload) for record in records if record.kind is Kind.TICK]
+            found = max((tick.wall_ns for tick in ticks if tick.connected), default=found)
+            at = records[-1].sequence + 1
+        return found

@@ -1,0 +1,151 @@
+"""What one transaction of state.db must hold together (D8). In: effects of the followers. Out: commits.
+
+Composes the functions of ``state``; holds no SQL of its own and decides nothing.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.clock import Clock
+from gateway.model import Alarm, Counts, Reject
+from gateway.notify import dispatch
+from gateway.notify.courier import Backlog
+from gateway.state import alarms, configurations, cursors, facts, outbox, quarantine
+from gateway.state.database import StateDatabase
+
+EPOCH = "epoch"
+"""Fact: the last epoch of the MQTT session that began."""
+
+DELIVERED_KEEP_NS = 7 * 86_400 * 1_000_000_000
+
+
+class SqliteAlarmLedger:
+    """Cursor, transitions, outbox and snapshot of the alarm follower."""
+
+    def __init__(
+        self,
+        database: StateDatabase,
+        recipients: Sequence[dispatch.Recipient],
+        clock: Clock,
+        wake: Callable[[], None],
+    ) -> None:
+        self._database = database
+        self._recipients = recipients
+        self._clock = clock
+        self._wake = wake
+
+    async def commit(
+        self, transitions: Sequence[tuple[int, Alarm]], position: int, counts: Counts, snapshot: bytes | None
+    ) -> None:
+        now_ns = self._clock.wall_ns()
+
+        def work(connection: sqlite3.Connection) -> bool:
+            new = alarms.record(connection, transitions)
+            rows = [row for alarm in new for row in dispatch.rows_for(alarm, self._recipients)]
+            outbox.add(connection, rows, created_ns=now_ns)
+            cursors.move(connection, "alarm", position, counts)
+            if snapshot is not None:
+                cursors.put_snapshot(connection, "alarm", position, snapshot)
+                outbox.forget(connection, delivered_before_ns=now_ns - DELIVERED_KEEP_NS)
+            return bool(rows)
+
+        if await self._database.transact(work):
+            self._wake()
+
+
+class SqliteStoreLedger:
+    """Quarantine and cursor of the store follower."""
+
+    def __init__(self, database: StateDatabase, *, payload_bytes_max: int, bytes_max: int) -> None:
+        self._database = database
+        self._bounds = {"payload_bytes_max": payload_bytes_max, "bytes_max": bytes_max}
+
+    async def commit(self, rejects: Sequence[Reject], position: int, counts: Counts) -> None:
+        def work(connection: sqlite3.Connection) -> None:
+            quarantine.add(connection, rejects, **self._bounds)
+            cursors.move(connection, "store", position, counts)
+
+        await self._database.transact(work)
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Where a restart goes on. ``snapshot`` and positions as the last process left them."""
+
+    epoch: int
+    alarm: tuple[int, Counts]
+    snapshot: tuple[int, bytes] | None
+    store: tuple[int, Counts] | None
+    timeline: list[tuple[int, str]]
+    floor: int
+
+
+async def read_start(database: StateDatabase) -> Start:
+    """Everything the followers and ingest must know before they begin."""
+
+    def work(connection: sqlite3.Connection) -> Start:
+        return Start(
+            epoch=facts.get(connection, EPOCH) or 0,
+            alarm=cursors.read(connection, "alarm") or (0, Counts()),
+            snapshot=cursors.read_snapshot(connection, "alarm"),
+            store=cursors.read(connection, "store"),
+            timeline=configurations.timeline(connection),
+            floor=max(cursors.positions(connection).values(), default=0),
+        )
+
+    return await database.transact(work)
+
+
+async def put_epoch(database: StateDatabase, epoch: int) -> None:
+    """The session of ``epoch`` has begun."""
+    await database.transact(lambda connection: facts.put(connection, EPOCH, epoch))
+
+
+async def put_configuration(database: StateDatabase, content: bytes, created_ns: int) -> str:
+    """Keep packed sources; their hash."""
+    return await database.transact(
+        lambda connection: configurations.put(connection, "sources", content, created_ns=created_ns)
+    )
+
+
+async def put_in_force(database: StateDatabase, sequence: int, name: str) -> None:
+    """Journal record ``sequence`` put ``name`` in force."""
+    await database.transact(lambda connection: configurations.put_in_force(connection, sequence, name))
+
+
+def configuration_loader(file: Path) -> Callable[[str], bytes | None]:
+    """Packed sources by hash, read at once: translators can not wait for the state thread."""
+
+    def load(name: str) -> bytes | None:
+        with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            return configurations.get(connection, name)
+
+    return load
+
+
+class SqliteOutbox:
+    """The outbox as couriers see it."""
+
+    def __init__(self, database: StateDatabase) -> None:
+        self._transact = database.transact
+
+    async def due(self, recipient: str, *, now_ns: int, limit: int) -> list[outbox.DueRow]:
+        return await self._transact(lambda c: outbox.due(c, recipient, now_ns=now_ns, limit=limit))
+
+    async def delivered(self, ids: Sequence[int], *, at_ns: int) -> None:
+        await self._transact(lambda c: outbox.delivered(c, ids, at_ns=at_ns))
+
+    async def postponed(self, row: int, *, next_attempt_ns: int) -> None:
+        await self._transact(lambda c: outbox.postponed(c, row, next_attempt_ns=next_attempt_ns))
+
+    async def failed(self, row: int, *, reason: str) -> None:
+        await self._transact(lambda c: outbox.failed(c, row, reason=reason))
+
+    async def backlog(self, recipient: str) -> Backlog:
+        waiting = await self._transact(lambda c: outbox.backlog(c, recipient))
+        return Backlog(waiting.pending, waiting.oldest_ns)

@@ -1,0 +1,88 @@
+"""Two readings of a device in one nanosecond: the later is moved to the next free one.
+
+In: device rows and times in journal order. Out: times no two of which are equal for a device, as far as its
+latest ``RING`` distinct times reach. A function of the order alone, however it is cut into batches.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from gateway.model import Bools, Int32s, Int64s
+
+RING: Final = 8
+_NEVER: Final = int(np.iinfo(np.int64).min)
+
+
+class TieBreak:
+    """Per device a ring of the latest time spans [start, end) taken; ``end`` is where the next one goes."""
+
+    def __init__(self, devices: int) -> None:
+        self._start = np.full((devices, RING), _NEVER, dtype=np.int64)
+        self._end = np.full((devices, RING), _NEVER, dtype=np.int64)
+        self._next = np.zeros(devices, dtype=np.int8)
+
+    def distinct(self, device: Int32s, time_ns: Int64s) -> Int64s:
+        """int64[n]: the times to store, in the order given."""
+        n = len(device)
+        if n == 0:
+            return time_ns
+        order = np.lexsort((time_ns, device))
+        d, t = device[order], time_ns[order]
+        tied = np.zeros(n, dtype=np.bool_)
+        tied[order[1:]] = (d[1:] == d[:-1]) & (t[1:] == t[:-1])
+        tied |= ((time_ns[:, None] >= self._start[device]) & (time_ns[:, None] < self._end[device])).any(
+            axis=1
+        )
+        if not tied.any():
+            self._take(device, time_ns)
+            return time_ns
+        # Exact, reading by reading, but only for the devices that have a tie in this batch.
+        among = np.isin(device, device[tied])
+        self._take(device[~among], time_ns[~among])
+        moved = time_ns.copy()
+        for position in np.flatnonzero(among).tolist():
+            moved[position] = self._one(int(device[position]), int(time_ns[position]))
+        return moved
+
+    def _take(self, device: Int32s, time_ns: Int64s) -> None:
+        """Enter readings without ties: of each device the latest RING in journal order."""
+        order = np.argsort(device, kind="stable")
+        d, t = device[order], time_ns[order]
+        n = len(d)
+        if n == 0:
+            return
+        starts = np.ones(n, dtype=np.bool_)
+        starts[1:] = d[1:] != d[:-1]
+        first = np.flatnonzero(starts)
+        counts = np.diff(first, append=n)
+        rank = np.arange(n) - np.repeat(first, counts)
+        late: Bools = rank >= np.repeat(counts, counts) - RING
+        slot = (self._next[d] + rank) % RING
+        self._start[d[late], slot[late]] = t[late]
+        self._end[d[late], slot[late]] = t[late] + 1
+        self._next[d[first]] = (self._next[d[first]] + counts) % RING
+
+    def _one(self, row: int, time_ns: int) -> int:
+        starts, ends = self._start[row].tolist(), self._end[row].tolist()
+        for slot in range(RING):
+            if starts[slot] <= time_ns < ends[slot]:
+                free = ends[slot]
+                while (other := _span_at(starts, ends, free)) >= 0:
+                    free = ends[other]
+                self._end[row, slot] = free + 1
+                return int(free)
+        slot = int(self._next[row])
+        self._start[row, slot], self._end[row, slot] = time_ns, time_ns + 1
+        self._next[row] = (slot + 1) % RING
+        return time_ns
+
+
+def _span_at(starts: list[int], ends: list[int], time_ns: int) -> int:
+    """The slot whose span holds ``time_ns``, else -1."""
+    for slot in range(RING):
+        if starts[slot] <= time_ns < ends[slot]:
+            return slot
+    return -1

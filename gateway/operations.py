@@ -1,0 +1,221 @@
+"""Queries and orders of an operator. In: keyword arguments. Out: JSON values.
+
+The same for a running gateway and for one that is stopped, whose files are then held under the lock.
+An order is a record in the journal: its effect comes from there. Never changes an alarm directly.
+"""
+
+from __future__ import annotations
+
+import base64
+import sqlite3
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from gateway.alarm.trial import trial
+from gateway.clock import Clock
+from gateway.configuration import Configuration
+from gateway.errors import OrderRefused
+from gateway.fleet import Fleet
+from gateway.ingest.packets import encode_publish
+from gateway.journal.record import Journal, Kind, encode_arrival, encode_control
+from gateway.model import Alarm, AlarmState, Arrival, Control, rfc3339
+from gateway.notify import dispatch
+from gateway.state import alarms, audit, outbox, quarantine
+from gateway.state.database import StateDatabase
+from gateway.store.outcome import Store
+
+LISTING_MAX = 10_000
+Handler = Callable[..., Awaitable[Any]]
+
+
+class Operations:
+    """What may be asked and ordered; ``handlers`` maps the names of the socket to them."""
+
+    def __init__(
+        self,
+        database: StateDatabase,
+        journal: Journal,
+        store: Store,
+        recipients: Sequence[dispatch.Recipient],
+        configuration: Callable[[], Configuration],
+        clock: Clock,
+    ) -> None:
+        self._database = database
+        self._journal = journal
+        self._store = store
+        self._recipients = recipients
+        self._configuration = configuration
+        self._clock = clock
+
+    def handlers(self) -> dict[str, Handler]:
+        return {
+            "alarms.list": self.alarms_list,
+            "alarms.show": self.alarms_show,
+            "alarms.ack": self.alarms_ack,
+            "alarms.test": self.alarms_test,
+            "quarantine.list": self.quarantine_list,
+            "quarantine.show": self.quarantine_show,
+            "quarantine.replay": self.quarantine_replay,
+            "history.read": self.history,
+            "fleet.list": self.fleet_list,
+            "fleet.show": self.fleet_show,
+        }
+
+    async def alarms_list(self, *, all: bool = False, limit: int = 100) -> list[dict[str, Any]]:  # noqa: A002
+        """Contract alarms in their present state, newest first."""
+
+        def work(connection: sqlite3.Connection) -> list[Alarm]:
+            if all:
+                return alarms.listing(connection, limit=min(limit, LISTING_MAX))
+            return alarms.active(connection)[::-1][: min(limit, LISTING_MAX)]
+
+        return [alarm.document() for alarm in await self._database.transact(work)]
+
+    async def alarms_show(self, *, alarm: str) -> list[dict[str, Any]]:
+        """Every transition of one alarm, in order."""
+        return [a.document() | {"event": a.event} for a in await self._alarm(alarm)]
+
+    async def alarms_ack(self, *, alarm: str, by: str, comment: str = "") -> dict[str, Any]:
+        """Acknowledge; who did is written down. Refused where there is nothing to acknowledge."""
+        if not by:
+            raise OrderRefused("say who acknowledges: --by NAME")
+        present = (await self._alarm(alarm))[-1]
+        if present.state not in {AlarmState.UNACKNOWLEDGED, AlarmState.RETURNED}:
+            raise OrderRefused(
+                f"alarm {present.id} is {present.state.value}; there is nothing to acknowledge"
+            )
+        body = {"alarm": present.id, "by": by, "comment": comment}
+        await self._order(Control("acknowledge", self._clock.wall_ns(), body=body), by, present.id, comment)
+        return {"alarm": present.id, "by": by}
+
+    async def alarms_test(self, *, by: str = "") -> dict[str, Any]:
+        """A test alarm to every recipient, over before it begins; it is no alarm of any asset."""
+        now_ns = self._clock.wall_ns()
+        transitions = trial(self._configuration().fleet, now_ns, by)
+        rows = [row for alarm in transitions for row in dispatch.rows_for(alarm, self._recipients)]
+        await self._database.transact(lambda connection: outbox.add(connection, rows, created_ns=now_ns))
+        return {"alarm": transitions[0].id, "recipients": sorted({row.recipient for row in rows})}
+
+    async def quarantine_list(self, *, reason: str | None = None, limit: int = 100) -> list[dict[str, Any]]:
+        """Rejected messages that were not replayed, newest first; payloads only as text, cut short."""
+        rows = await self._database.transact(
+            lambda connection: quarantine.listing(connection, reason=reason, limit=min(limit, LISTING_MAX))
+        )
+        return [_reject_document(row) for row in rows]
+
+    async def quarantine_show(self, *, key: str) -> dict[str, Any]:
+        """One rejected message; ``payload_base64`` is all of it that was kept."""
+        row = await self._quarantined(key)
+        payload = base64.b64encode(row.reject.payload).decode()
+        return _reject_document(row) | {"payload_base64": payload}
+
+    async def quarantine_replay(
+        self, *, keys: list[str] | None = None, reason: str | None = None, by: str = ""
+    ) -> dict[str, Any]:
+        """Append messages to the journal again, at their own receive time; rules do not judge them (D7)."""
+        if keys:
+            rows = [await self._quarantined(key) for key in keys]
+        elif reason:
+            rows = await self._database.transact(
+                lambda connection: quarantine.listing(connection, reason=reason, limit=LISTING_MAX)
+            )
+        else:
+            raise OrderRefused("say which: keys like 12.0, or --reason")
+        whole = [row for row in rows if len(row.reject.payload) == row.payload_bytes]
+        payloads = [
+            encode_arrival(
+                Arrival(
+                    encode_publish(row.reject.topic, row.reject.payload),
+                    count=1,
+                    received_ns=row.reject.received_ns,
+                    epoch=0,
+                    replayed=True,
+                )
+            )
+            for row in whole
+        ]
+        if payloads:
+            await self._journal.append(Kind.MESSAGES, payloads)
+        now_ns = self._clock.wall_ns()
+
+        def work(connection: sqlite3.Connection) -> None:
+            quarantine.mark_replayed(connection, (_key(row) for row in whole), at_ns=now_ns)
+            audit.append(connection, audit.Entry(now_ns, by, "replay", reason or ",".join(keys or ())))
+
+        await self._database.transact(work)
+        return {"replayed": len(whole), "cut_short": len(rows) - len(whole)}
+
+    async def history(
+        self, *, device: str, field: str, start_ns: int, end_ns: int, every_s: float | None = None
+    ) -> list[dict[str, Any]]:
+        """Stored readings of one field, in time order."""
+        samples = await self._store.history(device, field, start_ns, end_ns, every_s)
+        return [{"time": rfc3339(time_ns), "value": value} for time_ns, value in samples]
+
+    async def fleet_list(self) -> dict[str, Any]:
+        """How much of everything there is, and the configuration's name."""
+        configuration = self._configuration()
+        fleet = configuration.fleet
+        kinds = {kind: sum(a.kind == kind for a in fleet.assets) for kind in {a.kind for a in fleet.assets}}
+        return {
+            "configuration": configuration.hash,
+            "areas": [area.name for area in fleet.areas],
+            "cabinets": len(fleet.cabinets),
+            "feeders": len(fleet.feeders),
+            "devices": len(fleet.devices),
+            "assets": dict(sorted(kinds.items())),
+            "profiles": [profile.name for profile in configuration.profiles],
+        }
+
+    async def fleet_show(self, *, asset: str) -> dict[str, Any]:
+        """One asset and the devices that serve it."""
+        fleet: Fleet = self._configuration().fleet
+        row = fleet.asset_row.get(asset)
+        if row is None:
+            raise OrderRefused(f"the inventory has no asset {asset!r}")
+        return asdict(fleet.assets[row]) | {
+            "devices": [a.device for a in fleet.assignments if a.asset == asset],
+        }
+
+    async def _alarm(self, identity: str) -> list[Alarm]:
+        history = await self._database.transact(lambda connection: alarms.history(connection, identity))
+        if not history:
+            raise OrderRefused(f"no alarm has the id {identity!r}; 'citylight alarms list' shows them")
+        return history
+
+    async def _quarantined(self, key: str) -> quarantine.Quarantined:
+        parts = key.split(".")
+        if len(parts) not in {2, 3} or not all(part.lstrip("-").isdigit() for part in parts):
+            raise OrderRefused(f"{key!r} is no key like 12.0; 'citylight quarantine list' shows them")
+        sequence, index, *sample = (int(part) for part in parts)
+        place = (sequence, index, sample[0] if sample else -1)
+        row = await self._database.transact(lambda connection: quarantine.get(connection, place))
+        if row is None:
+            raise OrderRefused(f"nothing in quarantine has the key {key}")
+        return row
+
+    async def _order(self, control: Control, by: str, subject: str, detail: str) -> None:
+        await self._journal.append(Kind.CONTROL, [encode_control(control)])
+        entry = audit.Entry(control.wall_ns, by, control.kind, subject, detail)
+        await self._database.transact(lambda connection: audit.append(connection, entry))
+
+
+def _key(row: quarantine.Quarantined) -> quarantine.Key:
+    return row.reject.sequence, row.reject.index, row.reject.sample
+
+
+def _reject_document(row: quarantine.Quarantined) -> dict[str, Any]:
+    reject = row.reject
+    key = f"{reject.sequence}.{reject.index}" + (f".{reject.sample}" if reject.sample >= 0 else "")
+    return {
+        "key": key,
+        "received": rfc3339(reject.received_ns),
+        "device": reject.device or None,
+        "topic": reject.topic,
+        "stage": reject.stage,
+        "reason": reject.reason,
+        "detail": reject.detail,
+        "payload": reject.payload[:200].decode("utf-8", "backslashreplace"),
+        "payload_bytes": row.payload_bytes,
+    }

@@ -1,0 +1,221 @@
+"""From settings to the options of each room. In: checked ``Settings``. Out: options, readers of sources.
+
+One function a room; nothing here is started. The only module that knows both vocabularies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from gateway import settings as settings_module
+from gateway.clock import Clock
+from gateway.configuration import Configuration, Sources
+from gateway.errors import ConfigurationError
+from gateway.ingest.contact import Contact
+from gateway.ingest.mqtt import Mqtt5Reception
+from gateway.ingest.mqtt311 import Mqtt311Reception
+from gateway.ingest.options import UPTIME_TOPIC, IngestOptions, Tls
+from gateway.ingest.reception import Commit, Event, Reception, tls_context
+from gateway.inventory.directory import read_directory
+from gateway.journal.segments import JournalOptions
+from gateway.model import Alarm
+from gateway.notify.dispatch import Recipient
+from gateway.notify.mqtt import MqttOptions, MqttPublisher
+from gateway.notify.webhook import Webhook, WebhookOptions
+from gateway.settings import Login, Settings, shipped
+from gateway.store.address import InfluxSettings
+from gateway.store.answer import Dialect
+from gateway.store.embedded import EmbeddedStore
+from gateway.store.influx import InfluxStore
+from gateway.store.outcome import Store
+from gateway.translation import TranslationOptions
+
+MQTT_RECIPIENT = "ioc-mqtt"
+PORT, TLS_PORT = 1883, 8883
+
+
+def sources(settings: Settings) -> Sources:
+    """The texts of profiles and inventory as they are on disk now; ConfigurationError if they are not there."""
+    profiles: dict[str, bytes] = {}
+    for directory in (shipped("device_profiles"), *settings.gateway.profiles):
+        files = sorted(directory.glob("*/profile.toml"))
+        if not files:
+            raise ConfigurationError(
+                str(directory), "", "no <name>/profile.toml in it", "mend gateway.profiles"
+            )
+        profiles |= {str(file): file.read_bytes() for file in files}
+    return Sources(profiles, read_directory(settings.gateway.inventory), settings.gateway.time_zone)
+
+
+def translation(settings: Settings) -> TranslationOptions:
+    return TranslationOptions(
+        telemetry_topic=settings.mqtt.telemetry_topic,
+        status_topic=settings.mqtt.status_topic,
+        payload_bytes_max=settings.mqtt.payload_bytes_max,
+        redelivery_messages_max=2 * settings.mqtt.receive_maximum,
+    )
+
+
+def journal(settings: Settings) -> JournalOptions:
+    own = settings.journal
+    return JournalOptions(segment_bytes=own.segment_bytes, keep_h=own.keep_h, keep_bytes=own.keep_bytes)
+
+
+def address(url: str) -> tuple[str, int, bool]:
+    """(host, port, encrypted) of a broker URL."""
+    parts = urlsplit(url)
+    encrypted = parts.scheme == "mqtts"
+    return parts.hostname or "", parts.port or (TLS_PORT if encrypted else PORT), encrypted
+
+
+def tls(login: Login, encrypted: bool) -> Tls | None:
+    if not encrypted:
+        return None
+    return Tls(ca_file=login.ca_file, certificate_file=login.cert_file, key_file=login.key_file)
+
+
+def reception(
+    settings: Settings, url: str, *, contact: Contact, clock: Clock, commit: Commit, event: Event
+) -> Reception:
+    """The MQTT session; ``url`` is the broker's, or the embedded one's, which knows no ``$SYS``."""
+    own = settings.mqtt
+    host, port, encrypted = address(url)
+    wildcards = {"<area>": "+", "<class>": "+", "<device>": "+"}
+    topics = []
+    for pattern in (own.telemetry_topic, own.status_topic):
+        for name, wildcard in wildcards.items():
+            pattern = pattern.replace(name, wildcard)
+        topics.append(pattern)
+    options = IngestOptions(
+        host=host,
+        port=port,
+        topics=tuple(topics),
+        client_id=own.client_id,
+        protocol=own.protocol,
+        username=own.username,
+        password=own.password.get_secret_value(),
+        tls=tls(own, encrypted),
+        keepalive_s=own.keepalive_s,
+        session_expiry_s=own.session_expiry_s,
+        receive_maximum=own.receive_maximum,
+        memory_bytes_max=own.memory_bytes_max,
+        block_messages_max=own.block_messages_max,
+        linger_ms=own.linger_ms,
+        uptime_topic=UPTIME_TOPIC if own.url else "",
+    )
+    kind = Mqtt5Reception if own.protocol == "5" else Mqtt311Reception
+    return kind(options, contact=contact, clock=clock, commit=commit, event=event)
+
+
+def store(settings: Settings, configuration: Configuration, clock: Clock) -> Store:
+    own = settings.store
+    specs = [profile.spec for profile in configuration.profiles]
+    if own.kind == "embedded":
+        file = settings.gateway.data_dir / "store.duckdb"
+        return EmbeddedStore(file, specs, clock, retention_h=own.retention_h)
+    database = own.bucket if own.kind == "influx2" else own.database
+    options = InfluxSettings(
+        dialect=Dialect(own.kind),
+        url=own.url,
+        database=database,
+        organisation=own.organisation,
+        retention_policy=own.retention_policy,
+        username=own.username,
+        secret=lambda: _secret(settings),
+        ca_file=own.ca_file,
+        timeout_s=own.timeout_s,
+    )
+    return InfluxStore(options, specs, clock)
+
+
+def source(settings: Settings) -> str:
+    """Who speaks, as CloudEvents name it."""
+    return f"urn:citylight:{settings.gateway.name}"
+
+
+def recipients(settings: Settings) -> list[Recipient]:
+    """Everybody who is told of alarms; ConfigurationError where two share a name."""
+    own = settings.ioc.mqtt
+    found = [
+        Recipient(
+            name=hook.name,
+            kind="webhook",
+            source=source(settings),
+            areas=frozenset(hook.areas),
+            severities=frozenset(hook.severities),
+        )
+        for hook in settings.ioc.webhook
+    ]
+    if own.enabled:
+        found.append(
+            Recipient(
+                name=MQTT_RECIPIENT,
+                kind="mqtt",
+                source=source(settings),
+                areas=frozenset(own.areas),
+                severities=frozenset(own.severities),
+                event_topic=own.event_topic,
+                state_topic=own.state_topic,
+            )
+        )
+    names = [recipient.name for recipient in found]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigurationError("ioc.webhook", "name", f"{name!r} is there twice", "give each its own")
+    return found
+
+
+def publisher(
+    settings: Settings,
+    url: str,
+    *,
+    recipient: Recipient,
+    active: Callable[[], Awaitable[Sequence[Alarm]]],
+    vitals: Callable[[], Mapping[str, Any]],
+    clock: Clock,
+) -> MqttPublisher:
+    """The IOC's topics; without a broker of their own they are on the devices' broker (``url``)."""
+    own = settings.ioc.mqtt
+    host, port, encrypted = address(own.url or url)
+    login = tls(own, encrypted)
+    options = MqttOptions(
+        host=host,
+        port=port,
+        client_id=own.client_id,
+        gateway=settings.gateway.name,
+        username=own.username,
+        password=own.password.get_secret_value(),
+        tls=None if login is None else tls_context(login),
+        heartbeat_topic=own.heartbeat_topic,
+        heartbeat_s=own.heartbeat_s,
+    )
+    return MqttPublisher(options, recipient, active, vitals, clock)
+
+
+def webhooks(settings: Settings, clock: Clock) -> dict[str, Webhook]:
+    """One sender a receiver, by name."""
+    return {hook.name: Webhook(_webhook(hook), clock) for hook in settings.ioc.webhook}
+
+
+def _webhook(hook: settings_module.Webhook) -> WebhookOptions:
+    encrypted = hook.url.startswith("https:")
+    return WebhookOptions(
+        name=hook.name,
+        url=hook.url,
+        private=hook.allow_private,
+        secret=hook.secret.get_secret_value(),
+        tls=tls_context(Tls(ca_file=hook.ca_file)) if encrypted else None,
+        timeout_s=hook.timeout_s,
+    )
+
+
+def _secret(settings: Settings) -> str:
+    """The store's secret as its file has it now: a new one needs no restart."""
+    own = settings.store
+    file: Path | None = own.password_file if own.username else own.token_file
+    if file is not None and file.is_file():
+        return file.read_text(encoding="utf-8").strip()
+    return (own.password if own.username else own.token).get_secret_value()

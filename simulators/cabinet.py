@@ -1,0 +1,122 @@
+"""Feeder cabinets with a three-phase meter. In: which cabinets, when. Out: what their controllers measure.
+
+Power and energy are the sum of the lamps behind the cabinet plus line losses and the controller's own draw.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gateway.fleet import Fleet
+from gateway.model import Float64s, Int32s, Int64s
+from simulators.astronomy import Sky
+from simulators.district import Plans
+from simulators.grid import Grid
+from simulators.luminaire import Luminaires, ambient_cel
+from simulators.noise import Noise
+
+LOSS = 0.02
+"""Line losses as a share of the lamps' power."""
+
+OWN_W = 6.0
+"""Controller and modem, on phase 1."""
+
+_OWN_PF, _LAMP_PF = 0.6, 0.95
+_LEAK, _METER_H, _PF = 40, 41, 42  # channels of noise
+
+
+class Cabinets:
+    """``rows`` are asset rows of cabinets."""
+
+    NAMES = (
+        *(
+            f"phase{n}_{of}"
+            for n in (1, 2, 3)
+            for of in ("voltage", "current", "active_power", "power_factor")
+        ),
+        "active_power",
+        "active_energy",
+        "frequency",
+        "leakage_current",
+        "cabinet_temperature",
+        "contactor_closed",
+        "door_open",
+        "selector_mode",
+    )
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        plans: Plans,
+        luminaires: Luminaires,
+        grid: Grid,
+        sky: Sky,
+        noise: Noise,
+        start_ns: int,
+    ) -> None:
+        self._plans, self._luminaires, self._grid = plans, luminaires, grid
+        self._sky, self._noise, self._start_ns = sky, noise, start_ns
+        number = {cabinet.id: n for n, cabinet in enumerate(fleet.cabinets)}
+        self._number = np.array([number.get(a.cabinet, -1) for a in fleet.assets], dtype=np.int64)
+        lamps: list[list[int]] = [[] for _ in fleet.cabinets]
+        switched: list[int] = [-1] * len(lamps)
+        for row, asset in enumerate(fleet.assets):
+            if asset.kind == "light_point" and asset.cabinet in number:
+                lamps[number[asset.cabinet]].append(row)
+                if fleet.group_switched[row]:
+                    switched[number[asset.cabinet]] = row
+        self._lamps = [np.array(rows, dtype=np.int32) for rows in lamps]
+        self._contactor = [s if s >= 0 else (r[0] if r else -1) for s, r in zip(switched, lamps, strict=True)]
+
+    def sample(self, rows: Int32s, time_ns: Int64s) -> dict[str, Float64s | str]:
+        """Each of NAMES to float64[n], or to one label for all."""
+        number = self._number[rows]
+        phases = self._phase_powers(number, time_ns)
+        values: dict[str, Float64s | str] = {}
+        for phase in range(3):
+            volts = self._grid.volts(number, np.full(len(rows), phase), time_ns)
+            factor = np.where(phases[phase] > 10 * OWN_W, _LAMP_PF, _OWN_PF)
+            factor = factor + self._noise.between(-0.01, 0.01, _PF, rows, phase, time_ns)
+            name = f"phase{phase + 1}"
+            values[f"{name}_voltage"] = volts
+            values[f"{name}_current"] = phases[phase] / (volts * factor)
+            values[f"{name}_active_power"] = phases[phase]
+            values[f"{name}_power_factor"] = factor
+        values["active_power"] = phases.sum(axis=0)
+        values["active_energy"] = self._energy_wh(number, rows, time_ns)
+        values["frequency"] = self._grid.hertz(time_ns)
+        values["leakage_current"] = 4.0 + 2.0 * self._noise.wander(_LEAK, time_ns, 600_000_000_000, rows)
+        values["cabinet_temperature"] = ambient_cel(self._sky, self._noise, rows, time_ns) + 6.0
+        values["contactor_closed"] = self._contactor_closed(number, time_ns)
+        values["door_open"] = np.zeros(len(rows))
+        values["selector_mode"] = "auto"
+        return values
+
+    def _phase_powers(self, number: Int64s, time_ns: Int64s) -> Float64s:
+        """W at the meter, float64[3, n]."""
+        sample, lamps = self._lamps_of(number)
+        watts = self._luminaires.power_w(lamps, time_ns[sample])
+        cell = self._luminaires.phase[lamps] * len(number) + sample
+        powers = np.bincount(cell, watts, 3 * len(number)).reshape(3, -1) * (1 + LOSS)
+        powers[0] += OWN_W
+        return powers.astype(np.float64, copy=False)
+
+    def _energy_wh(self, number: Int64s, rows: Int32s, time_ns: Int64s) -> Float64s:
+        sample, lamps = self._lamps_of(number)
+        lamps_wh = np.bincount(sample, self._luminaires.energy_wh(lamps, time_ns[sample]), len(number))
+        own_h = self._noise.between(5_000, 30_000, _METER_H, rows) + (time_ns - self._start_ns) / 3.6e12
+        return lamps_wh * (1 + LOSS) + OWN_W * own_h
+
+    def _lamps_of(self, number: Int64s) -> tuple[Int64s, Int32s]:
+        """(sample, lamp) for every lamp behind the cabinet of every sample."""
+        groups = [self._lamps[n] for n in number]
+        sizes = [len(group) for group in groups]
+        sample = np.repeat(np.arange(len(groups)), sizes)
+        return sample, np.concatenate([*groups, np.empty(0, dtype=np.int32)])
+
+    def _contactor_closed(self, number: Int64s, time_ns: Int64s) -> Float64s:
+        lamps = np.array([self._contactor[n] for n in number], dtype=np.int32)
+        closed = np.zeros(len(lamps))
+        for plan, at in self._plans.of(lamps):
+            closed[at] = plan.lit.at(time_ns[at])
+        return np.where(lamps >= 0, closed, 0.0)

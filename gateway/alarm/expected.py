@@ -1,0 +1,251 @@
+"""What a lamp should be doing. In: inventory, asset rows, instants. Out: supply, light, level due, and why.
+
+Every lamp rule is judged against this and none reads sun or programme itself. Depends on the arguments
+alone; the tables it keeps are a cache of one local day each.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from enum import IntEnum
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from gateway.alarm import sun
+from gateway.fleet import Fleet, Programme
+from gateway.model import TIME_ABSENT, Bools, Float64s, Int32s, Int64s, UInt8s
+
+SWITCHING_GUARD_NS: Final = 600 * 1_000_000_000
+PHOTOCELL_DARK_DEG: Final = -6.0
+PHOTOCELL_BRIGHT_DEG: Final = 6.0
+STANDBY_W_PER_HEAD: Final = 1.0
+LIT_MARGIN_W: Final = 3.0
+CELL_DEG: Final = 0.1  # one sun for 11 km: at most 12 s wrong
+DAYS_CACHED_MAX: Final = 16
+_NEVER_NS: Final = 2**62
+_START_OF_EVENING: Final = -1.0  # a step without a level of its own
+_EPOCH: Final = date(1970, 1, 1)
+
+
+class Supply(IntEnum):
+    OFF = 0
+    ON = 1
+    UNKNOWN = 2
+
+
+class Light(IntEnum):
+    OFF = 0
+    ON = 1
+    EITHER = 2
+
+
+class Why(IntEnum):
+    """Which evidence decided; stronger evidence (overrides, reported reasons) takes numbers above these."""
+
+    UNKNOWN = 0
+    PHOTOCELL = 1
+    PROGRAMME = 2
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedState:
+    """One entry per (asset row, instant): codes of Supply, Light and Why, and the level due in %."""
+
+    supply_due: UInt8s
+    light_due: UInt8s
+    level_due: Float64s
+    why: UInt8s
+
+
+@dataclass(frozen=True, slots=True)
+class _DayTable:
+    """The schedules around one local day; g schedules, k edges at most, padded with _NEVER_NS.
+
+    Segment i of a schedule lies between edges i-1 and i; ``switches`` are the edges at which light changes.
+    """
+
+    edges: Int64s  # [g, k]
+    switches: Int64s  # [g, k]
+    light: UInt8s  # [g, k + 1]
+    level: Float64s  # [g, k + 1]
+
+
+class Expectation:
+    """Expected states of ``fleet``; ``schedule`` int32[assets] numbers their (programme, 0.1° cell) pairs."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self._zone = ZoneInfo(fleet.time_zone)
+        self._offset_ns = _standard_offset_ns(self._zone)
+        self._group_switched = fleet.group_switched
+        self._rated_w = fleet.rated_power_w
+        heads = np.array([asset.heads for asset in fleet.assets], dtype=np.float64)
+        self.standby_w = np.minimum(heads * STANDBY_W_PER_HEAD, self._rated_w)
+        numbers: dict[tuple[str, int, int], int] = {}
+        programmes = fleet.programme_by_id
+        rows = []
+        for asset in fleet.assets:
+            cell = (round(asset.latitude / CELL_DEG), round(asset.longitude / CELL_DEG))
+            key = (asset.programme, *cell) if asset.programme in programmes else ("", 0, 0)
+            rows.append(numbers.setdefault(key, len(numbers)))
+        self.schedule = np.array(rows, dtype=np.int32)
+        self.schedule_names = tuple(f"{name}@{lat},{lon}" for name, lat, lon in numbers)
+        self._programmes = [programmes.get(name) for name, _, _ in numbers]
+        self._latitude = np.array([cell * CELL_DEG for _, cell, _ in numbers], dtype=np.float64)
+        self._longitude = np.array([cell * CELL_DEG for _, _, cell in numbers], dtype=np.float64)
+        kinds = [_why(programme) for programme in self._programmes]
+        self._why = np.array(kinds, dtype=np.uint8)
+        guards = [0 if kind is Why.PHOTOCELL else SWITCHING_GUARD_NS for kind in kinds]
+        self._guard_ns = np.array(guards, dtype=np.int64)
+        self._days: dict[int, _DayTable] = {}
+
+    def at(self, assets: Int32s, time_ns: Int64s, skew_ns: Int64s | int = 0) -> ExpectedState:
+        """State due at each (asset row, ns UTC); EITHER within ±(10 min + |skew_ns|) of a switching.
+
+        Asset rows must exist (BENCH is the caller's to leave out).
+        """
+        schedule = self.schedule[assets]
+        light = np.empty(len(schedule), dtype=np.uint8)
+        level = np.empty(len(schedule), dtype=np.float64)
+        days = (time_ns + (self._offset_ns - sun.DAY_NS // 2)) // sun.DAY_NS
+        first, last = (days.min(), days.max()) if len(days) else (0, -1)
+        distinct = [first] if first == last else np.unique(days)
+        margin = self._guard_ns[schedule] + np.abs(skew_ns)
+        for day in distinct:
+            at = slice(None) if len(distinct) == 1 else np.flatnonzero(days == day)
+            due = self._day(int(day))
+            group, instant = schedule[at], time_ns[at, np.newaxis]
+            segment = (instant >= due.edges[group]).sum(axis=1)
+            near = (np.abs(instant - due.switches[group]) <= margin[at, np.newaxis]).any(axis=1)
+            light[at] = np.where(near, Light.EITHER, due.light[group, segment])
+            level[at] = due.level[group, segment]
+        supply = np.where(self._group_switched[assets], light, Supply.ON).astype(np.uint8)
+        return ExpectedState(supply, light, level, self._why[schedule])
+
+    def expected_power_w(self, assets: Int32s, level: Float64s) -> Float64s:
+        """Power of each asset at ``level`` %: linear from standby to rated power, all heads together."""
+        standby = self.standby_w[assets]
+        return standby + (self._rated_w[assets] - standby) * np.clip(level, 0.0, 100.0) / 100.0
+
+    def _day(self, day: int) -> _DayTable:
+        """Schedules of the local dates ``day`` and ``day`` + 1, which hold the noon-to-noon of ``day``."""
+        table = self._days.get(day)
+        if table is None:
+            while len(self._days) >= DAYS_CACHED_MAX:
+                del self._days[next(iter(self._days))]
+            table = self._days[day] = self._build(day)
+        return table
+
+    def _build(self, day: int) -> _DayTable:
+        suns = {
+            elevation: [sun.crossings(d, self._latitude, self._longitude, elevation) for d in (day, day + 1)]
+            for elevation in (sun.CIVIL_TWILIGHT_DEG, PHOTOCELL_BRIGHT_DEG)
+        }
+        start_ns = np.full(len(self._programmes), self._local(day, 0), dtype=np.int64)
+        start_deg = sun.elevation_deg(start_ns, self._latitude, self._longitude)
+        schedules = []
+        for group, programme in enumerate(self._programmes):
+            risen = {h: [int(up[group]) for up, _ in pairs] for h, pairs in suns.items()}
+            sunk = {h: [int(down[group]) for _, down in pairs] for h, pairs in suns.items()}
+            dark = bool(start_deg[group] < sun.CIVIL_TWILIGHT_DEG)
+            schedules.append(self._segments(programme, day, risen, sunk, dark))
+        return _pad(schedules)
+
+    def _segments(
+        self,
+        programme: Programme | None,
+        day: int,
+        risen: dict[float, list[int]],
+        sunk: dict[float, list[int]],
+        dark: bool,
+    ) -> _Schedule:
+        """Light and level of one schedule over two local dates, from the local midnight on."""
+        if programme is None:
+            return _Schedule(Light.EITHER, [], [])
+        dates = (day, day + 1)
+        steps = [(self._local(d, minute), level) for d in dates for minute, level in programme.steps]
+        # What the last night ended with must not open this one; a lamp lit at noon keeps its level.
+        steps += [(self._local(d, 12 * 60), _START_OF_EVENING) for d in dates]
+        if programme.switch == "fixed":
+            on, off = programme.on_minute, programme.off_minute
+            if on == off:
+                return _Schedule(Light.ON, [], steps)
+            switches = [(self._local(d, on), Light.ON) for d in dates]
+            switches += [(self._local(d, off), Light.OFF) for d in dates]
+            return _Schedule(Light.ON if off < on else Light.OFF, switches, steps)
+        twilight = sun.CIVIL_TWILIGHT_DEG
+        switches = [(t, Light.ON) for t in sunk[twilight]]
+        if programme.switch == "photocell":
+            switches += [(t, Light.EITHER) for t in sunk[PHOTOCELL_BRIGHT_DEG] + risen[PHOTOCELL_DARK_DEG]]
+            switches += [(t, Light.OFF) for t in risen[PHOTOCELL_BRIGHT_DEG]]
+        else:
+            switches += [(t, Light.OFF) for t in risen[twilight]]
+        switches = [(t, light) for t, light in switches if t != TIME_ABSENT]
+        return _Schedule(Light.ON if dark else Light.OFF, switches, steps)
+
+    def _local(self, day: int, minute: int) -> int:
+        """ns UTC of a wall-clock minute of a local date."""
+        wall = datetime.combine(_EPOCH + timedelta(days=day), datetime.min.time(), self._zone)
+        wall += timedelta(minutes=minute)
+        return int(wall.timestamp()) * 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Schedule:
+    """Before the first switch the light is ``start``; an evening starts at 100 % and follows its steps."""
+
+    start: Light
+    switches: list[tuple[int, Light]]
+    steps: list[tuple[int, float]]
+
+    def changes(self) -> list[tuple[int, Light | None, float | None]]:
+        """(ns UTC, light or None, level or None) in order."""
+        lights = [(time_ns, light, None) for time_ns, light in self.switches]
+        levels = [(time_ns, None, level) for time_ns, level in self.steps]
+        return sorted([*lights, *levels], key=lambda change: change[0])
+
+
+def _pad(schedules: list[_Schedule]) -> _DayTable:
+    """Lay schedules of different length side by side."""
+    width = max((len(s.switches) + len(s.steps) for s in schedules), default=0)
+    edges = np.full((len(schedules), width), _NEVER_NS, dtype=np.int64)
+    switches = edges.copy()
+    light = np.zeros((len(schedules), width + 1), dtype=np.uint8)
+    level = np.zeros((len(schedules), width + 1), dtype=np.float64)
+    for row, schedule in enumerate(schedules):
+        code, percent = schedule.start, 100.0
+        light[row], level[row] = code, _due(code, percent)
+        for k, (time_ns, switched, stepped) in enumerate(schedule.changes()):
+            edges[row, k] = time_ns
+            if switched is not None:
+                switches[row, k] = time_ns
+                code = switched
+            if stepped == _START_OF_EVENING:
+                percent = 100.0 if code is Light.OFF else percent
+            elif stepped is not None:
+                percent = stepped
+            light[row, k + 1 :], level[row, k + 1 :] = code, _due(code, percent)
+    return _DayTable(edges, switches, light, level)
+
+
+def _due(light: Light, percent: float) -> float:
+    return 0.0 if light is Light.OFF else percent
+
+
+def _why(programme: Programme | None) -> Why:
+    if programme is None:
+        return Why.UNKNOWN
+    return Why.PHOTOCELL if programme.switch == "photocell" else Why.PROGRAMME
+
+
+def _standard_offset_ns(zone: ZoneInfo) -> int:
+    """Tells local days apart; summer time moves noon by an hour, which a table of two dates covers."""
+    offset = datetime(2025, 1, 1, tzinfo=UTC).astimezone(zone).utcoffset()
+    return 0 if offset is None else int(offset.total_seconds()) * 1_000_000_000
+
+
+def lit(power_w: Float64s, standby_w: Float64s) -> Bools:
+    """Whether a lamp that draws ``power_w`` is lit; an unknown power (NaN) is no evidence of light."""
+    return power_w > standby_w + LIT_MARGIN_W

@@ -1,0 +1,56 @@
+"""The life of an alarm, as one table after ISA-18.2 / IEC 62682 figure "alarm state transitions".
+
+In: a state and what happened. Out: the next state, or a refusal. Everything that decides about states
+is here; this file does not know what an alarm is about.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+from gateway.errors import OrderRefused
+from gateway.model import AlarmState
+
+
+class Happening(StrEnum):
+    """What can happen to an alarm."""
+
+    RAISED = "raised"
+    WORSENED = "worsened"  # a more severe limit was crossed: it wants a new acknowledgement
+    ACKNOWLEDGED = "acknowledged"
+    CLEARED = "cleared"
+    SUPERSEDED = "superseded"  # the condition came back before the last one was acknowledged
+    WITHDRAWN = "withdrawn"  # its rule or device is gone from the configuration
+
+
+TABLE: Final = {
+    (AlarmState.NORMAL, Happening.RAISED): AlarmState.UNACKNOWLEDGED,
+    (AlarmState.UNACKNOWLEDGED, Happening.WORSENED): AlarmState.UNACKNOWLEDGED,
+    (AlarmState.UNACKNOWLEDGED, Happening.ACKNOWLEDGED): AlarmState.ACKNOWLEDGED,
+    (AlarmState.UNACKNOWLEDGED, Happening.CLEARED): AlarmState.RETURNED,
+    (AlarmState.UNACKNOWLEDGED, Happening.WITHDRAWN): AlarmState.NORMAL,
+    (AlarmState.ACKNOWLEDGED, Happening.WORSENED): AlarmState.UNACKNOWLEDGED,
+    (AlarmState.ACKNOWLEDGED, Happening.CLEARED): AlarmState.NORMAL,
+    (AlarmState.ACKNOWLEDGED, Happening.WITHDRAWN): AlarmState.NORMAL,
+    (AlarmState.RETURNED, Happening.ACKNOWLEDGED): AlarmState.NORMAL,
+    (AlarmState.RETURNED, Happening.SUPERSEDED): AlarmState.NORMAL,
+}
+
+EVENT: Final = {
+    Happening.RAISED: "raised",
+    Happening.WORSENED: "updated",
+    Happening.ACKNOWLEDGED: "acknowledged",
+    Happening.CLEARED: "cleared",
+    Happening.SUPERSEDED: "updated",
+    Happening.WITHDRAWN: "cleared",
+}
+"""The contract's word for each happening (CloudEvents type)."""
+
+
+def after(state: AlarmState, happening: Happening) -> AlarmState:
+    """The state ``happening`` leads to; OrderRefused, with nothing changed, where the table has none."""
+    try:
+        return TABLE[state, happening]
+    except KeyError:
+        raise OrderRefused(f"an alarm that is {state} can not be {happening}") from None

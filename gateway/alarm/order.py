@@ -1,0 +1,50 @@
+"""Which readings are new, and in which order a device's readings are taken. In: columns. Out: rows.
+
+Never keeps state; the latest judged time per device comes in as an argument.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from gateway.model import Bools, Int32s, Int64s, ReadingBatch
+
+
+def live_in_order(batch: ReadingBatch, latest_ns: Int64s) -> Int64s:
+    """Rows that are neither replayed nor late, int64, ascending.
+
+    Late: not after every earlier event time of its device, in ``latest_ns`` [devices] or in the batch.
+    """
+    rows = np.flatnonzero(~batch.replayed)
+    device, time_ns = batch.device[rows], batch.time_ns[rows]
+    newer: Bools = time_ns > latest_ns[device]
+    order = np.argsort(device, kind="stable")
+    by_device = device[order]
+    again = by_device[1:] == by_device[:-1]
+    if again.any():
+        newer[order] &= _above_all_before(time_ns[order], np.concatenate(([False], again)))
+    return rows[newer]
+
+
+def _above_all_before(time_ns: Int64s, again: Bools) -> Bools:
+    """Whether each time is above all before it in its segment; ``again`` is False where a segment starts."""
+    rank = np.unique(time_ns, return_inverse=True)[1]
+    segment = np.cumsum(~again)
+    key = segment * (len(time_ns) + 1) + rank  # any key of a segment is above every key of the one before
+    above = np.ones(len(key), dtype=np.bool_)
+    above[1:] = key[1:] > np.maximum.accumulate(key)[:-1]
+    return above
+
+
+def occurrences(device: Int32s) -> Iterator[Int64s]:
+    """Positions of the first reading of each device, then of the second, ...; each round ascending."""
+    order = np.argsort(device, kind="stable")
+    by_device = device[order]
+    start = np.concatenate(([True], by_device[1:] != by_device[:-1]))
+    position = np.arange(len(order))
+    number = np.empty(len(order), dtype=np.int64)
+    number[order] = position - np.maximum.accumulate(np.where(start, position, 0))
+    by_round = np.argsort(number, kind="stable")
+    yield from np.split(by_round, np.cumsum(np.bincount(number))[:-1])

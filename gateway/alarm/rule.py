@@ -1,0 +1,128 @@
+"""Threshold rules as columns. In: a profile's rules. Out: arrays the evaluator compares whole matrices with.
+
+Rules that raise above their limit come first, so that one comparison serves each direction.
+Never holds state and never sees a reading.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from gateway.alarm.expected import LIT_MARGIN_W
+from gateway.errors import ConfigurationError
+from gateway.model import Bools, Float64s, Int32s, Int64s, ProfileSpec, Rule, UInt8s, When
+
+WHENS: Final = tuple(When)
+"""Order of the codes in ``RuleTable.when``."""
+
+LEVEL_FIELD: Final = "dimming_level"  # uCIFI 3416/3
+POWER_FIELD: Final = "active_power"  # uCIFI 3418/4
+SECOND_NS: Final = 1_000_000_000
+METER_GUARD_W: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class RuleTable:
+    """The rules of one profile; arrays have one entry a rule, ``rules[:above]`` raise above.
+
+    ``keys`` name a rule across restarts and edits: limits may change and the state is kept, but another
+    type, field, direction, severity or condition is another rule. ``*_row`` are rows of a batch's matrix,
+    -1 where the profile has no such field.
+    """
+
+    profile: str
+    rules: tuple[Rule, ...]
+    keys: tuple[str, ...]
+    units: tuple[str, ...]  # "" for booleans and codes, whose value says nothing to a reader
+    above: int
+    field: Int32s
+    raise_at: Float64s
+    clear_at: Float64s
+    hold_ns: Int64s
+    samples_min: Int32s
+    when: UInt8s
+    around: Int64s  # rules of expected power: above it,
+    faint: Int64s  # above nothing,
+    missing: Int64s  # below it
+    lit_only: Bools  # only a lit lamp can clear it
+    level_row: int
+    power_row: int
+
+    @property
+    def conditional(self) -> bool:
+        """Whether any rule needs the expected state."""
+        return bool(self.when.any()) or self.of_expected
+
+    @property
+    def of_expected(self) -> bool:
+        return bool(len(self.around) + len(self.faint) + len(self.missing))
+
+
+def table(spec: ProfileSpec) -> RuleTable:
+    """Compile ``spec.rules``. ConfigurationError for a rule on a field the profile has not."""
+    rows = {field.name: row for row, field in enumerate(spec.numeric)}
+    for rule in spec.rules:
+        if rule.field not in rows:
+            known = ", ".join(rows)
+            raise ConfigurationError(spec.name, "rule.field", f"{rule.field!r} is no numeric field", known)
+    rules = tuple(sorted(spec.rules, key=lambda rule: not rule.above))
+    when = np.array([WHENS.index(rule.when) for rule in rules], dtype=np.uint8)
+    return RuleTable(
+        profile=spec.name,
+        rules=rules,
+        keys=_keys(rules),
+        units=tuple(spec.numeric[rows[rule.field]].unit for rule in rules),
+        above=sum(rule.above for rule in rules),
+        field=np.array([rows[rule.field] for rule in rules], dtype=np.int32),
+        raise_at=np.array([rule.raise_at for rule in rules], dtype=np.float64),
+        clear_at=np.array([rule.clear_at for rule in rules], dtype=np.float64),
+        hold_ns=np.array([round(rule.hold_s * SECOND_NS) for rule in rules], dtype=np.int64),
+        samples_min=np.array([max(1, rule.samples_min) for rule in rules], dtype=np.int32),
+        when=when,
+        around=_where(rule.of_expected and rule.above and rule.raise_at >= 1.0 for rule in rules),
+        faint=_where(rule.of_expected and rule.above and rule.raise_at < 1.0 for rule in rules),
+        missing=_where(rule.of_expected and not rule.above for rule in rules),
+        lit_only=when == WHENS.index(When.LIGHT_DUE_ON),
+        level_row=rows.get(LEVEL_FIELD, -1),
+        power_row=rows.get(POWER_FIELD, -1),
+    )
+
+
+def limits(
+    rules: RuleTable, at: Float64s, expected_w: Float64s | None, standby_w: Float64s | None
+) -> Float64s:
+    """Limits [rules, n] (or [rules, 1] when none depends on the reading) for the column ``at``.
+
+    A fraction of the expected power keeps clear of what a meter can not tell apart: 5 W around the
+    expected power, 2 to 3 W above standby (field notes, "rule by rule").
+    """
+    column = at[:, np.newaxis]
+    if expected_w is None or standby_w is None:
+        return column
+    out = np.empty((len(at), len(expected_w)), dtype=np.float64)
+    out[:] = column
+    out[rules.around] = np.maximum(column[rules.around] * expected_w, expected_w + METER_GUARD_W)
+    out[rules.faint] = np.maximum(column[rules.faint] * expected_w, standby_w + LIT_MARGIN_W)
+    missing = np.minimum(column[rules.missing] * expected_w, expected_w - METER_GUARD_W)
+    out[rules.missing] = np.maximum(missing, standby_w + 2.0)
+    return out
+
+
+def _where(flags: Iterable[bool]) -> Int64s:
+    return np.flatnonzero(list(flags)).astype(np.int64)
+
+
+def _keys(rules: tuple[Rule, ...]) -> tuple[str, ...]:
+    seen: Counter[str] = Counter()
+    keys = []
+    for rule in rules:
+        side = "above" if rule.above else "below"
+        key = f"{rule.type}/{rule.field}/{side}/{rule.severity}/{rule.when}"
+        seen[key] += 1
+        keys.append(key if seen[key] == 1 else f"{key}/{seen[key]}")
+    return tuple(keys)

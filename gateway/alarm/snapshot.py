@@ -1,0 +1,160 @@
+"""The engine's memory as bytes and back. In: evaluator, silence watch, ledger. Out: a versioned snapshot.
+
+Keyed by device id and rule key, so it can be read under another inventory or other rules: what still has
+a name is kept, the rest is left out. Never writes a file.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+import numpy as np
+import zstandard
+
+from gateway.alarm.evaluator import Evaluator, RuleState
+from gateway.alarm.ledger import Ledger, Standing
+from gateway.alarm.silence import Circle, SilenceWatch
+from gateway.errors import StateFormatTooNew
+from gateway.fleet import BENCH, Fleet
+from gateway.model import TIME_ABSENT, Alarm, Int32s, Int64s, Tick
+
+FORMAT: Final = 1
+BYTES_MAX: Final = 512 * 1024 * 1024
+_COMPRESSION_LEVEL: Final = 1
+
+
+class _Rules(msgspec.Struct, array_like=True):
+    """One profile's state of the devices that have any: arrays [devices, rules] as bytes."""
+
+    profile: str
+    keys: tuple[str, ...]
+    devices: list[str]
+    assets: list[str]
+    since: bytes
+    count: bytes
+    raised: bytes
+
+
+class _Circle(msgspec.Struct, array_like=True):
+    key: str
+    counted_ns: int
+    energised_ns: int
+    stretches: list[tuple[int, int]]
+
+
+class _Content(msgspec.Struct, array_like=True):
+    format: int
+    devices: list[str]
+    latest_ns: bytes  # int64[devices]
+    age_ns: bytes  # int64[devices]
+    rules: list[_Rules]
+    drawn_ns: int | None
+    circles: list[_Circle]
+    onset_ns: list[tuple[str, int]]  # of silent devices
+    last_tick: Tick | None
+    standing: list[tuple[Alarm, list[tuple[str, str]]]]
+    ended_ns: list[tuple[str, str, int]]
+    counts: tuple[int, int, int, int]
+
+
+class _Head(msgspec.Struct, array_like=True):
+    format: int
+
+
+def pack(fleet: Fleet, evaluator: Evaluator, watch: SilenceWatch, ledger: Ledger) -> bytes:
+    """Equal states give equal bytes."""
+    content = _Content(
+        format=FORMAT,
+        devices=[device.id for device in fleet.devices],
+        latest_ns=evaluator.latest_ns.tobytes(),
+        age_ns=watch.age_ns().tobytes(),
+        rules=[_pack_rules(fleet, evaluator, name) for name in sorted(evaluator.states)],
+        drawn_ns=watch.drawn_ns,
+        circles=[_Circle(c.key, c.counted_ns, c.energised_ns, c.stretches) for c in watch.circles],
+        onset_ns=[(fleet.devices[row].id, onset) for row, onset in sorted(watch.onset_ns.items())],
+        last_tick=watch.last,
+        standing=[(s.alarm, sorted(s.sources)) for _, s in sorted(ledger.standing.items())],
+        ended_ns=[(*key, time_ns) for key, time_ns in sorted(ledger.ended_ns.items())],
+        counts=(evaluator.judged, evaluator.late, evaluator.replayed, evaluator.on_bench),
+    )
+    return zstandard.compress(msgspec.msgpack.encode(content), _COMPRESSION_LEVEL)
+
+
+def unpack(packed: bytes, fleet: Fleet, evaluator: Evaluator, watch: SilenceWatch, ledger: Ledger) -> None:
+    """Fill fresh parts of an engine. Raises StateFormatTooNew for a later format."""
+    plain = zstandard.decompress(packed, max_output_size=BYTES_MAX)
+    if msgspec.msgpack.decode(plain, type=_Head).format > FORMAT:
+        raise StateFormatTooNew("the alarm snapshot was written by a later version; upgrade this one")
+    content = msgspec.msgpack.decode(plain, type=_Content)
+    rows = np.array([fleet.device_row.get(name, -1) for name in content.devices], dtype=np.int32)
+    evaluator.latest_ns = _mapped(content.latest_ns, rows, TIME_ABSENT, len(fleet.devices))
+    evaluator.judged, evaluator.late, evaluator.replayed, evaluator.on_bench = content.counts
+    for kept in content.rules:
+        _unpack_rules(kept, fleet, evaluator)
+    if content.drawn_ns is not None:
+        onsets = {fleet.device_row[d]: onset for d, onset in content.onset_ns if d in fleet.device_row}
+        circles = [_circle(circle) for circle in content.circles]
+        watch.draw(content.drawn_ns, circles, _mapped(content.age_ns, rows, 0, len(fleet.devices)), onsets)
+    watch.last = content.last_tick
+    ledger.restore(
+        [Standing(alarm, set(sources)) for alarm, sources in content.standing],
+        {(asset, kind): time_ns for asset, kind, time_ns in content.ended_ns},
+    )
+
+
+def _pack_rules(fleet: Fleet, evaluator: Evaluator, profile: str) -> _Rules:
+    state = evaluator.states[profile]
+    kept = np.flatnonzero(evaluator.busy[state.devices])
+    assets = [fleet.assets[row].id if row != BENCH else "" for row in state.asset[kept]]
+    return _Rules(
+        profile=profile,
+        keys=evaluator.tables[profile].keys,
+        devices=[fleet.devices[row].id for row in state.devices[kept]],
+        assets=assets,
+        since=state.since[kept].tobytes(),
+        count=state.count[kept].tobytes(),
+        raised=state.raised[kept].tobytes(),
+    )
+
+
+def _unpack_rules(kept: _Rules, fleet: Fleet, evaluator: Evaluator) -> None:
+    """Copy the state of the devices and rules that both configurations have."""
+    if kept.profile not in evaluator.states:
+        return
+    state, table = evaluator.states[kept.profile], evaluator.tables[kept.profile]
+    shape = (len(kept.devices), len(kept.keys))
+    source = RuleState(
+        devices=np.empty(0, dtype=np.int32),
+        since=np.frombuffer(kept.since, dtype=np.int64).reshape(shape),
+        count=np.frombuffer(kept.count, dtype=np.int32).reshape(shape),
+        raised=np.frombuffer(kept.raised, dtype=np.bool_).reshape(shape),
+        asset=np.empty(0, dtype=np.int32),
+    )
+    columns = [(new, kept.keys.index(key)) for new, key in enumerate(table.keys) if key in kept.keys]
+    for old_row, (device, asset) in enumerate(zip(kept.devices, kept.assets, strict=True)):
+        row = fleet.device_row.get(device)
+        if row is None or fleet.devices[row].profile != kept.profile:
+            continue
+        local = evaluator.local[row]
+        state.asset[local] = fleet.asset_row.get(asset, BENCH)
+        for new, old in columns:
+            state.since[local, new] = source.since[old_row, old]
+            state.count[local, new] = source.count[old_row, old]
+            state.raised[local, new] = source.raised[old_row, old]
+        evaluator.busy[row] = bool((state.count[local] > 0).any() or state.raised[local].any())
+
+
+def _mapped(packed: bytes, rows: Int32s, default: int, size: int) -> Int64s:
+    """Column of the old inventory in the order of the new one."""
+    column = np.full(size, default, dtype=np.int64)
+    known = rows >= 0
+    column[rows[known]] = np.frombuffer(packed, dtype=np.int64)[known]
+    return column
+
+
+def _circle(kept: _Circle) -> Circle:
+    circle = Circle(kept.key, BENCH, False, 0)
+    circle.counted_ns, circle.energised_ns = kept.counted_ns, kept.energised_ns
+    circle.stretches = kept.stretches
+    return circle

@@ -1,0 +1,153 @@
+"""What a connection means for the data. In: what happened and when. Out: ``SessionEvent``s.
+
+Decides epochs, data gaps and "drained", the same for every transport. Never sees a byte of MQTT.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway.model import SessionEvent
+
+QUIET_REFUSED_S = 2.0
+"""Without a marker: so long without a message counts as drained."""
+
+QUIET_S = 10.0
+"""The same where the broker took the marker and does not bring it back."""
+
+UPTIME_RESOLUTION_S = 1.0
+"""Brokers count whole seconds; a restart that is missed costs more than one that was none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Now, on both clocks (``gateway.clock``); durations use only the monotonic one."""
+
+    wall_ns: int
+    monotonic_ns: int
+
+
+class Contact:
+    """Epochs, gaps and drainage over all connections of one client id.
+
+    ``epoch`` is the first one to use (the last in the journal + 1). ``session_expected``: the broker held a
+    session of ours before this start. ``contact_age_s``: how long before ``now`` the last contact was.
+    """
+
+    def __init__(
+        self, *, epoch: int, session_expected: bool, contact_age_s: float | None, now: Moment
+    ) -> None:
+        self.epoch = epoch - 1
+        self.connected = False
+        self.drained = False
+        self.gaps = 0
+        self._expected = session_expected
+        self._contact_ns = None if contact_age_s is None else now.monotonic_ns - int(contact_age_s * 1e9)
+        self._contact_before_ns: int | None = None
+        self._uptime_told = self._uptime_judged = False
+        self._marker = b""
+        self._quiet_s = QUIET_S
+        self._message_ns = 0
+
+    def opened(self, *, session_present: bool, now: Moment, detail: str = "") -> list[SessionEvent]:
+        """The broker accepted the connection."""
+        self.epoch += 1
+        self.connected, self.drained = True, False
+        self._uptime_told = self._uptime_judged = False
+        self._contact_before_ns, self._quiet_s = self._contact_ns, QUIET_S
+        self._message_ns = now.monotonic_ns
+        events = [self._event("connected", now, session_present=session_present, detail=detail)]
+        if self._expected and not session_present:
+            self.gaps += 1
+            events.append(self._event("gap", now, gap="session_lost", detail="the broker has no session"))
+        self._expected = True
+        self.heard(now)
+        return events
+
+    def heard(self, now: Moment) -> None:
+        """Bytes came from the broker: it was alive. Before ``opened`` they say nothing of the session."""
+        if self.connected:
+            self._contact_ns = now.monotonic_ns
+
+    def message_came(self, now: Moment) -> None:
+        self._message_ns = now.monotonic_ns
+
+    def subscribed(self, now: Moment) -> bytes:
+        """The broker granted the subscription; returns the payload of the marker to publish now."""
+        self._message_ns = now.monotonic_ns
+        self._marker = f"{self.epoch}:{now.wall_ns}".encode()
+        return self._marker
+
+    def marker_refused(self) -> None:
+        self._quiet_s = QUIET_REFUSED_S
+
+    def marker_came(self, payload: bytes, now: Moment) -> list[SessionEvent]:
+        """All that was queued before the marker has come; a marker of an earlier connection says nothing."""
+        if payload != self._marker or self.drained:
+            return []
+        return self._drain(now, "marker")
+
+    def quiet(self, now: Moment) -> list[SessionEvent]:
+        """To be called now and then while subscribed and nothing waits for its acknowledgement."""
+        silent_s = (now.monotonic_ns - self._message_ns) / 1e9
+        if self.drained or silent_s < self._quiet_s:
+            return []
+        return self._drain(now, f"no message for {self._quiet_s:.0f} s")
+
+    def uptime_came(self, payload: bytes, now: Moment, *, retained: bool) -> list[SessionEvent]:
+        """The broker's ``$SYS`` uptime ("123 seconds"), good to a second, older if it is a retained copy.
+
+        A broker younger than our last contact was restarted since; one that was killed restores an old
+        session and says that it is present. An orderly restart can not be told apart and is named too.
+        """
+        try:
+            uptime_s = float(payload.split()[0])
+        except (ValueError, IndexError):
+            return []
+        if self._uptime_judged or not 0 <= uptime_s < float("inf"):
+            return []
+        events = [] if self._uptime_told else [self._event("uptime", now, uptime_s=uptime_s)]
+        self._uptime_told = True
+        away_s = 0.0
+        if self._contact_before_ns is not None:
+            away_s = (now.monotonic_ns - self._contact_before_ns) / 1e9
+        restarted = self._contact_before_ns is not None and away_s > uptime_s - UPTIME_RESOLUTION_S
+        if restarted and retained:
+            return events  # perhaps only an old copy: the next one decides
+        self._uptime_judged = True
+        if restarted:
+            self.gaps += 1
+            detail = f"up for {uptime_s:.0f} s, last contact {away_s:.0f} s ago"
+            events.append(self._event("gap", now, gap="broker_restarted", uptime_s=uptime_s, detail=detail))
+        return events
+
+    def lost(self, detail: str, now: Moment) -> list[SessionEvent]:
+        """The connection is gone; nothing if there was none."""
+        if not self.connected:
+            return []
+        self.connected = self.drained = False
+        return [self._event("disconnected", now, detail=detail)]
+
+    def _drain(self, now: Moment, detail: str) -> list[SessionEvent]:
+        self.drained = True
+        return [self._event("drained", now, detail=detail)]
+
+    def _event(
+        self,
+        event: str,
+        now: Moment,
+        *,
+        session_present: bool = False,
+        uptime_s: float | None = None,
+        gap: str = "",
+        detail: str = "",
+    ) -> SessionEvent:
+        return SessionEvent(
+            epoch=self.epoch,
+            event=event,
+            wall_ns=now.wall_ns,
+            session_present=session_present,
+            broker_uptime_s=uptime_s,
+            gap=gap,
+            detail=detail,
+        )

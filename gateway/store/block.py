@@ -1,0 +1,139 @@
+"""Batches made ready for a store. In: batches, the inventory. Out: one block a profile, tags, clean text.
+
+Never does IO and never loops over readings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from gateway.fleet import Fleet
+from gateway.model import Int32s, Int64s, ProfileSpec, Quality, ReadingBatch
+
+BENCH_AREA = "bench"
+TIME_FLAG = "time=clock"
+INTEGER_END = 2.0**63
+"""Beyond it a float has no place in a store's integer."""
+FLAG_TEXTS_MAX = 10_000
+CONTROL_CHARACTERS = r"[\p{Cc}\u2028\u2029]"
+REPLACEMENT = "\ufffd"
+
+Objects = npt.NDArray[np.object_]
+
+
+def blocks(batches: Sequence[ReadingBatch]) -> list[ReadingBatch]:
+    """The same readings as one batch per profile, in order: what costs is the batch, not the reading."""
+    groups: dict[int, list[ReadingBatch]] = {}
+    for batch in batches:
+        if len(batch):
+            groups.setdefault(id(batch.profile), []).append(batch)
+    return [group[0] if len(group) == 1 else _joined(group) for group in groups.values()]
+
+
+def _joined(group: Sequence[ReadingBatch]) -> ReadingBatch:
+    def column(name: str, axis: int = 0) -> Any:
+        return np.concatenate([getattr(batch, name) for batch in group], axis=axis)
+
+    return ReadingBatch(
+        profile=group[0].profile,
+        sequence=column("sequence"),
+        index=column("index"),
+        sample=column("sample"),
+        device=column("device"),
+        time_ns=column("time_ns"),
+        received_ns=column("received_ns"),
+        time_from_device=column("time_from_device"),
+        skew_ns=column("skew_ns"),
+        replayed=column("replayed"),
+        values=column("values", axis=1),
+        quality=column("quality", axis=1),
+        texts={name: [text for batch in group for text in batch.texts[name]] for name in group[0].texts},
+    )
+
+
+class Places:
+    """Names of devices, and the area and feeder of the asset each served, as arrays by row."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self.fleet = fleet
+        self.devices: Objects = _objects([device.id for device in fleet.devices])
+        # BENCH is -1, so the entry behind the last asset is what a device without an asset gets.
+        self.areas: Objects = _objects([*(asset.area for asset in fleet.assets), BENCH_AREA])
+        self.feeders: Objects = _objects([*(asset.feeder or None for asset in fleet.assets), None])
+
+    def assets(self, batch: ReadingBatch) -> Int32s:
+        """Asset row of each reading at its event time; BENCH where there is none."""
+        return self.fleet.assets_at(batch.device, batch.time_ns)
+
+
+def _objects(items: Sequence[str | None]) -> Objects:
+    array = np.empty(len(items), dtype=object)
+    array[:] = items
+    return array
+
+
+class Flags:
+    """Texts that name the flagged fields of a reading, e.g. ``dimming_level=missing``, each written once.
+
+    CLOCK is about the reading's time, not about a value: it is named once, as ``time=clock``.
+    """
+
+    def __init__(self, profile: ProfileSpec) -> None:
+        self._names = [field.name for field in (*profile.numeric, *profile.texts)]
+        self._known: dict[bytes, str] = {}
+
+    def of(self, quality: npt.NDArray[np.uint8]) -> Objects:
+        """object[n] for uint8[f, n]: the text of each reading, None when all its values are valid."""
+        found = np.full(quality.shape[1], None, dtype=object)
+        doubtful = np.flatnonzero(quality.any(axis=0))
+        if len(doubtful):
+            rows = np.ascontiguousarray(quality[:, doubtful].T)
+            patterns, inverse = np.unique(rows.view(f"V{rows.shape[1]}")[:, 0], return_inverse=True)
+            found[doubtful] = _objects([self._text(pattern.tobytes()) for pattern in patterns])[inverse]
+        return found
+
+    def _text(self, pattern: bytes) -> str:
+        text = self._known.get(pattern)
+        if text is None:
+            if len(self._known) >= FLAG_TEXTS_MAX:
+                self._known.clear()
+            text = self._known[pattern] = ",".join(self._words(pattern))
+        return text
+
+    def _words(self, pattern: bytes) -> Iterator[str]:
+        if Quality.CLOCK in pattern:
+            yield TIME_FLAG
+        for name, kind in zip(self._names, pattern, strict=False):
+            if kind not in (Quality.VALID, Quality.CLOCK):
+                yield f"{name}={Quality(kind).name.lower()}"
+
+
+def clean(texts: Sequence[str | None]) -> pl.Series:
+    """Texts fit to be stored: control characters, line separators, lone surrogates become U+FFFD."""
+    try:
+        column = pl.Series("text", texts, dtype=pl.String)
+    except UnicodeEncodeError:
+        whole = [
+            text and text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") for text in texts
+        ]
+        column = pl.Series("text", whole, dtype=pl.String)
+    return column.str.replace_all(CONTROL_CHARACTERS, REPLACEMENT)
+
+
+def labels(codes: npt.NDArray[np.float64], of: Sequence[str]) -> pl.Series:
+    """The label of each enum code; null where there is none."""
+    with np.errstate(invalid="ignore"):
+        known = (codes >= 0) & (codes < len(of))
+    at = np.where(known, codes, 0).astype(np.uint32)
+    column = pl.Series("label", list(of), dtype=pl.String).gather(pl.Series(at))
+    return column.set(pl.Series(~known), None) if not known.all() else column
+
+
+def identity(device: Int32s, asset: Int32s, assets: int) -> Int64s:
+    """One number for each (device row, asset row)."""
+    return device.astype(np.int64) * (assets + 1) + (asset.astype(np.int64) + 1)

@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: help setup run test check lock servers
+.PHONY: help setup run test check bench lock servers
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -21,6 +21,9 @@ check: setup ## lint, format, types, import rules, project rules
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/python -m pytest -q tests/project
+
+bench: setup servers ## messages per second and CPU per message through mosquitto and InfluxDB (ARGS="--messages 50000")
+	@$(BIN)/citylight bench end-to-end $(ARGS)
 
 setup: .python ## the environment in .venv, from hash-locked requirements
 	@$(PYTHON) .ci/bootstrap.py dev

@@ -18,9 +18,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from tests.servers import InfluxDB, Mosquitto, free_port
-
 from simulators import city
+from tests.servers import InfluxDB, Mosquitto, free_port
 
 ROOT = Path(__file__).parent.parent
 READY_S_MAX, STORED_S_MAX = 30.0, 600.0

@@ -33,7 +33,7 @@ from gateway.metrics import Figures
 from gateway.model import Control, Counts, Run
 from gateway.operations import Operations
 from gateway.pipeline import Cadence, Reader, follow
-from gateway.settings import Settings
+from gateway.sections import Settings
 from gateway.state import cursors
 from gateway.state.database import StateDatabase
 from gateway.state.lock import DirectoryLock

@@ -33,6 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not hasattr(options, "command"):
         parser.print_help()
         return EXIT_USAGE
+    # Blocks are small and the other core belongs to the broker: half the CPU of several threads.
+    os.environ.setdefault("POLARS_MAX_THREADS", "1")
     module, function = options.command.split(":")
     try:
         command = getattr(importlib.import_module(f"gateway.commands.{module}"), function)
@@ -97,6 +99,7 @@ def _running(commands: Commands) -> None:
         "--for", dest="duration_s", type=_duration, metavar="20s", help="end by itself after this"
     )
     demo.add_argument("--report", type=Path, metavar="FILE", help="write what was counted as JSON")
+    demo.add_argument("--picture", type=Path, metavar="FILE", help="write the last frame as SVG")
     demo.add_argument("--pace", type=_positive, default=60, metavar="N", help="wall clock speed (60)")
     demo.add_argument("--seed", type=int, default=1, help="one seed gives one run (1)")
     demo.add_argument("--language", choices=("vi", "en"), default=None, help="of the view (from LANG)")

@@ -12,11 +12,11 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 from gateway import ledger, wiring
+from gateway.alarms import Alarm
 from gateway.clock import Clock
 from gateway.metrics import RecipientFigures
-from gateway.model import Alarm
 from gateway.notify.courier import Carrier, Courier, CourierOptions
-from gateway.settings import Settings
+from gateway.sections import Settings
 from gateway.state import alarms, quarantine
 from gateway.state.database import StateDatabase
 

@@ -15,9 +15,10 @@ from typing import Protocol
 import msgspec
 
 from gateway.alarm.engine import AlarmEngine
+from gateway.alarms import Alarm
 from gateway.clock import Clock
 from gateway.configuration import Configurations
-from gateway.model import Alarm, Chunk, Control, Counts, Part, ReadingBatch, Reject, Run
+from gateway.model import Chunk, Control, Counts, Part, ReadingBatch, Reject, Run
 from gateway.store.outcome import Store
 
 log = logging.getLogger("citylight.store")

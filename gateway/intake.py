@@ -17,7 +17,7 @@ from gateway.ingest.options import IngestFigures
 from gateway.journal.record import Kind, decode_tick, encode_arrival, encode_session, encode_tick
 from gateway.journal.segments import SegmentJournal
 from gateway.model import Arrival, SessionEvent, Tick
-from gateway.settings import Settings
+from gateway.sections import Settings
 from gateway.state.database import StateDatabase
 from gateway.system_clock import boot_id
 

@@ -11,8 +11,9 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from gateway.alarms import Alarm
 from gateway.clock import Clock
-from gateway.model import Alarm, Counts, Reject
+from gateway.model import Counts, Reject
 from gateway.notify import dispatch
 from gateway.notify.courier import Backlog
 from gateway.state import alarms, configurations, cursors, facts, outbox, quarantine

@@ -28,9 +28,6 @@ WHOLE_MESSAGE: Final = -1
 """Sample number of a reject that concerns the message and not one sample of it."""
 
 
-# --- what a profile says of its readings ------------------------------------------------------
-
-
 class Quality(IntEnum):
     """Why a value is, or is not, there (contract: canonical reading)."""
 
@@ -131,9 +128,6 @@ class ProfileSpec:
     window_future_s: float = 300.0
 
 
-# --- from the broker to the journal -----------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True)
 class Arrival:
     """PUBLISH packets as they came, laid end to end; MQTT 5 encoding whatever the transport spoke."""
@@ -195,9 +189,6 @@ class Publishes:
     duplicate: Bools  # the DUP flag as sent
     received_ns: Int64s
     replayed: Bools
-
-
-# --- from decode to the followers ----------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,71 +329,6 @@ class Chunk:
     @property
     def counts(self) -> Counts:
         return sum((p.counts for p in self.parts if isinstance(p, Run)), Counts())
-
-
-# --- alarms -------------------------------------------------------------------------------------
-
-
-class AlarmState(StrEnum):
-    """ISA-18.2 / IEC 62682 states, in the contract's words."""
-
-    NORMAL = "normal"
-    UNACKNOWLEDGED = "unacknowledged"
-    ACKNOWLEDGED = "acknowledged"
-    RETURNED = "returned"
-    SHELVED = "shelved"
-    SUPPRESSED = "suppressed"
-
-
-@dataclass(frozen=True, slots=True)
-class Alarm:
-    """An alarm after its ``transition``-th change (1 = raised). Times in ns UTC; contract: Alarm."""
-
-    id: str
-    type: str
-    asset: str
-    device: str
-    area: str
-    feeder: str
-    severity: Severity
-    state: AlarmState
-    onset_ns: int
-    raised_ns: int
-    cleared_ns: int | None
-    value: float | None
-    limit: float | None
-    text_vi: str
-    text_en: str
-    transition: int
-    event: str  # "raised" | "updated" | "acknowledged" | "cleared"
-    parent: str | None = None
-    members: tuple[str, ...] = ()
-    by: str = ""
-    comment: str = ""
-
-    def document(self) -> dict[str, Any]:
-        """The contract's JSON object for this transition."""
-        return {
-            "id": self.id,
-            "type": self.type,
-            "asset": self.asset,
-            "device": self.device,
-            "area": self.area,
-            "feeder": self.feeder or None,
-            "severity": self.severity.value,
-            "state": self.state.value,
-            "onset": rfc3339(self.onset_ns),
-            "raised_at": rfc3339(self.raised_ns),
-            "cleared_at": None if self.cleared_ns is None else rfc3339(self.cleared_ns),
-            "parent": self.parent,
-            "members": list(self.members),
-            "value": self.value,
-            "limit": self.limit,
-            "text": {"vi": self.text_vi, "en": self.text_en},
-            "transition": self.transition,
-            "by": self.by or None,
-            "comment": self.comment or None,
-        }
 
 
 def rfc3339(time_ns: int) -> str:

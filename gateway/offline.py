@@ -13,7 +13,7 @@ from gateway.configuration import Configurations
 from gateway.errors import OrderRefused
 from gateway.journal.segments import SegmentJournal
 from gateway.operations import Operations
-from gateway.settings import Settings
+from gateway.sections import Settings
 from gateway.state.database import StateDatabase
 from gateway.state.lock import DirectoryLock
 from gateway.system_clock import SystemClock

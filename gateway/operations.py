@@ -13,13 +13,14 @@ from dataclasses import asdict
 from typing import Any
 
 from gateway.alarm.trial import trial
+from gateway.alarms import Alarm, AlarmState
 from gateway.clock import Clock
 from gateway.configuration import Configuration
 from gateway.errors import OrderRefused
 from gateway.fleet import Fleet
 from gateway.ingest.packets import encode_publish
 from gateway.journal.record import Journal, Kind, encode_arrival, encode_control
-from gateway.model import Alarm, AlarmState, Arrival, Control, rfc3339
+from gateway.model import Arrival, Control, rfc3339
 from gateway.notify import dispatch
 from gateway.state import alarms, audit, outbox, quarantine
 from gateway.state.database import StateDatabase

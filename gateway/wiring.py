@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from gateway import settings as settings_module
+from gateway import sections
+from gateway.alarms import Alarm
 from gateway.clock import Clock
 from gateway.configuration import Configuration, Sources
 from gateway.errors import ConfigurationError
@@ -21,11 +22,11 @@ from gateway.ingest.options import UPTIME_TOPIC, IngestOptions, Tls
 from gateway.ingest.reception import Commit, Event, Reception, tls_context
 from gateway.inventory.directory import read_directory
 from gateway.journal.segments import JournalOptions
-from gateway.model import Alarm
 from gateway.notify.dispatch import Recipient
 from gateway.notify.mqtt import MqttOptions, MqttPublisher
 from gateway.notify.webhook import Webhook, WebhookOptions
-from gateway.settings import Login, Settings, shipped
+from gateway.sections import Login, Settings
+from gateway.settings import shipped
 from gateway.store.address import InfluxSettings
 from gateway.store.answer import Dialect
 from gateway.store.embedded import EmbeddedStore
@@ -38,7 +39,7 @@ PORT, TLS_PORT = 1883, 8883
 
 
 def sources(settings: Settings) -> Sources:
-    """The texts of profiles and inventory as they are on disk now; ConfigurationError if they are not there."""
+    """The texts of profiles and inventory as they are on disk now; ConfigurationError if they are not."""
     profiles: dict[str, bytes] = {}
     for directory in (shipped("device_profiles"), *settings.gateway.profiles):
         files = sorted(directory.glob("*/profile.toml"))
@@ -200,7 +201,7 @@ def webhooks(settings: Settings, clock: Clock) -> dict[str, Webhook]:
     return {hook.name: Webhook(_webhook(hook), clock) for hook in settings.ioc.webhook}
 
 
-def _webhook(hook: settings_module.Webhook) -> WebhookOptions:
+def _webhook(hook: sections.Webhook) -> WebhookOptions:
     encrypted = hook.url.startswith("https:")
     return WebhookOptions(
         name=hook.name,

@@ -15,9 +15,10 @@ from gateway.alarm.expected import Expectation
 from gateway.alarm.ledger import Condition, Ledger, Source
 from gateway.alarm.silence import Silence, SilenceWatch
 from gateway.alarm.wording import Wording
+from gateway.alarms import Alarm
 from gateway.errors import OrderRefused
 from gateway.fleet import Fleet
-from gateway.model import Alarm, Chunk, Control, ProfileSpec, Run, SessionEvent, Severity, Tick
+from gateway.model import Chunk, Control, ProfileSpec, Run, SessionEvent, Severity, Tick
 
 GATEWAY: Final = "gateway"
 """Asset id of the gateway itself; it has no area, and every recipient hears of it."""

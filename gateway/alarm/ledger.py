@@ -13,8 +13,9 @@ from typing import Final
 
 from gateway.alarm.lifecycle import EVENT, Happening, after
 from gateway.alarm.wording import Wording
+from gateway.alarms import Alarm, AlarmState
 from gateway.errors import OrderRefused
-from gateway.model import Alarm, AlarmState, Severity
+from gateway.model import Severity
 
 Source = tuple[str, str]
 """Device id and rule key: what holds an alarm up."""

@@ -9,8 +9,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final
 
+from gateway.alarms import AlarmState
 from gateway.errors import OrderRefused
-from gateway.model import AlarmState
 
 
 class Happening(StrEnum):

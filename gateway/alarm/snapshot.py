@@ -15,9 +15,10 @@ import zstandard
 from gateway.alarm.evaluator import Evaluator, RuleState
 from gateway.alarm.ledger import Ledger, Standing
 from gateway.alarm.silence import Circle, SilenceWatch
+from gateway.alarms import Alarm
 from gateway.errors import StateFormatTooNew
 from gateway.fleet import BENCH, Fleet
-from gateway.model import TIME_ABSENT, Alarm, Int32s, Int64s, Tick
+from gateway.model import TIME_ABSENT, Int32s, Int64s, Tick
 
 FORMAT: Final = 1
 BYTES_MAX: Final = 512 * 1024 * 1024

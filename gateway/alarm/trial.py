@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from gateway.alarm.ledger import Condition, Ledger
 from gateway.alarm.wording import Wording
+from gateway.alarms import Alarm
 from gateway.fleet import Fleet
-from gateway.model import Alarm, Severity
+from gateway.model import Severity
 
 
 def trial(fleet: Fleet, now_ns: int, by: str) -> list[Alarm]:

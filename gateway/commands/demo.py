@@ -9,7 +9,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import io
 import json
+import re
 import sqlite3
 import tempfile
 from collections.abc import AsyncIterator
@@ -38,6 +40,7 @@ INTERVAL_S = 60.0
 
 FRAME_S, LINE_S = 0.5, 5.0
 SETTLE_S_MAX = 60.0
+PICTURE_COLUMNS = 120
 ZONE = "Asia/Ho_Chi_Minh"
 
 
@@ -85,9 +88,11 @@ class Demo:
             if gateway.failure.done():
                 gateway.failure.result()
             await publishing
-            await self._settle(gateway, publisher)
             showing.cancel()
             await asyncio.gather(showing, return_exceptions=True)
+            if self.options.picture is not None:
+                await self._draw(gateway, publisher)
+            await self._settle(gateway, publisher)
             return await self._report(gateway, publisher, (clock.monotonic_ns() - began_ns) / 1e9)
 
     def _write_inventory(self) -> None:
@@ -156,6 +161,15 @@ class Demo:
                     print(view.line(scene), flush=True)
                 else:
                     live.update(view.render(scene), refresh=True)
+
+    async def _draw(self, gateway: Gateway, publisher: FleetPublisher) -> None:
+        """The last frame as a picture, for people who would rather look than read."""
+        console = Console(record=True, width=PICTURE_COLUMNS, file=io.StringIO(), force_terminal=True)
+        figures = publisher.figures
+        scene = await self._scene(gateway, figures.sent, figures.sent / gateway.figures().uptime_s)
+        console.print(TerminalView(gateway.settings.gateway.language, ZONE).render(scene))
+        svg = re.sub(r"@font-face\s*{.*?}", "", console.export_svg(title="citylight demo"), flags=re.DOTALL)
+        self.options.picture.write_text(svg, encoding="utf-8")  # its fonts would be fetched from elsewhere
 
     async def _scene(self, gateway: Gateway, sent: int, per_s: float) -> Scene:
         newest = await gateway.operations.alarms_list(all=True, limit=ALARMS_SHOWN)

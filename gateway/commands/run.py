@@ -14,6 +14,7 @@ from collections.abc import Iterable
 
 from gateway import logs, settings
 from gateway.app import Gateway, running
+from gateway.sections import Settings
 from gateway.supervisor import Supervisor
 from gateway.system_clock import SystemClock
 
@@ -33,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
     return asyncio.run(_serve(chosen))
 
 
-async def _serve(chosen: settings.Settings) -> int:
+async def _serve(chosen: Settings) -> int:
     supervisor = Supervisor(*settings.service_environment())
     stop = stop_on_signals()
     async with running(chosen, SystemClock()) as gateway:

@@ -17,6 +17,7 @@ from gateway import settings, wiring
 from gateway.commands.run import stop_on_signals
 from gateway.configuration import Configuration, interpret
 from gateway.errors import ConfigurationError
+from gateway.sections import Settings
 from gateway.system_clock import PacedClock, SystemClock
 from simulators.connection import PublisherOptions
 from simulators.fault import Fault, parse_faults
@@ -63,7 +64,7 @@ def _faults(file: Path | None, configuration: Configuration, start_ns: int) -> t
 
 
 async def _publish(
-    options: argparse.Namespace, chosen: settings.Settings, simulation: Simulation, start_ns: int
+    options: argparse.Namespace, chosen: Settings, simulation: Simulation, start_ns: int
 ) -> Figures:
     host, port, encrypted = wiring.address(chosen.mqtt.url)
     own = chosen.simulator

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 import msgspec
 
-from gateway.model import Alarm, rfc3339
+from gateway.alarms import Alarm
+from gateway.model import rfc3339
 
 CONTENT_TYPE: Final = "application/cloudevents+json"
 TYPE_PREFIX: Final = "vn.citylight.alarm."

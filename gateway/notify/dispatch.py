@@ -11,8 +11,9 @@ from typing import Final, Literal
 
 import msgspec
 
+from gateway.alarms import Alarm, AlarmState
 from gateway.errors import ConfigurationError
-from gateway.model import Alarm, AlarmState, Severity
+from gateway.model import Severity
 from gateway.notify import cloudevents
 
 STATE_CONTENT_TYPE: Final = "application/json"

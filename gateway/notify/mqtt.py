@@ -21,9 +21,10 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from gateway.alarms import Alarm
 from gateway.clock import Clock
 from gateway.errors import DeliveryError
-from gateway.model import Alarm, Severity, rfc3339
+from gateway.model import Severity, rfc3339
 from gateway.notify.courier import Row
 from gateway.notify.dispatch import STATE_CONTENT_TYPE, Recipient, state_row
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from gateway.model import Alarm, AlarmState
+from gateway.alarms import Alarm, AlarmState
 
 _LATEST = (
     "SELECT document FROM alarm JOIN transition"

@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from gateway.alarms import Alarm
 from gateway.fleet import Area, Asset, Assignment, Cabinet, Device, Feeder, Fleet, Programme
 from gateway.model import (
-    Alarm,
     Chunk,
     Counts,
     Field,

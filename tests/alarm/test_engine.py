@@ -30,12 +30,11 @@ from hypothesis import strategies as st
 from gateway.alarm.engine import AlarmEngine, Transitions
 from gateway.alarm.ledger import alarm_id
 from gateway.alarm.trial import trial
+from gateway.alarms import Alarm, AlarmState
 from gateway.errors import StateFormatTooNew
 from gateway.fleet import Assignment
 from gateway.model import (
     TIME_ABSENT,
-    Alarm,
-    AlarmState,
     Control,
     Counts,
     ProfileSpec,

@@ -7,8 +7,8 @@ from itertools import product
 import pytest
 
 from gateway.alarm.lifecycle import EVENT, TABLE, Happening, after
+from gateway.alarms import AlarmState
 from gateway.errors import OrderRefused
-from gateway.model import AlarmState
 
 
 def test_the_life_of_an_alarm_acknowledged_before_it_ends() -> None:

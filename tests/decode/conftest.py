@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import settings
 
 from gateway.decode.catalog import load_directories
 from gateway.decode.decoder import Decoder
@@ -13,9 +12,6 @@ from gateway.decode.profile import Profile, load
 from gateway.decode.routes import Routes
 from gateway.fleet import Device, Fleet
 from gateway.model import Publishes
-
-settings.register_profile("unhurried", deadline=None)  # a busy machine is no failure
-settings.load_profile("unhurried")
 
 TELEMETRY = "city/<area>/<class>/<device>/up"
 STATUS = "city/<area>/<class>/<device>/status"

@@ -7,7 +7,8 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 
-from gateway.model import Alarm, AlarmState, Severity
+from gateway.alarms import Alarm, AlarmState
+from gateway.model import Severity
 from gateway.notify.courier import Backlog
 from gateway.notify.dispatch import OutboxRow, Recipient
 from gateway.state import outbox

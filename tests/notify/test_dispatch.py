@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from post import ACKNOWLEDGED, CLEARED, RAISED, mqtt_recipient, webhook_recipient
 
+from gateway.alarms import AlarmState
 from gateway.errors import ConfigurationError
-from gateway.model import AlarmState, Severity
+from gateway.model import Severity
 from gateway.notify.cloudevents import event
 from gateway.notify.dispatch import rows_for, state_row, topic_of
 

@@ -25,8 +25,8 @@ from post import (
 )
 from servers import Mosquitto
 
+from gateway.alarms import Alarm
 from gateway.errors import DeliveryError
-from gateway.model import Alarm
 from gateway.notify.courier import Courier, CourierOptions
 from gateway.notify.dispatch import rows_for
 from gateway.notify.mqtt import MqttOptions, MqttPublisher

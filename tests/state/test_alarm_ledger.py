@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.model import Alarm, AlarmState, Severity
+from gateway.alarms import Alarm, AlarmState
+from gateway.model import Severity
 from gateway.state import alarms, outbox
 from gateway.state.database import connect, migrate, transact
 from gateway.state.schema import MIGRATIONS

@@ -1,0 +1,213 @@
+"""The settings there are. In: nothing. Out: frozen, checked sections with their defaults and bounds.
+
+Every key is documented in docs/settings.md (a test walks both). Never reads a file or the environment.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+from zoneinfo import available_timezones
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+
+from gateway.model import Severity
+
+MIB = 1024 * 1024
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class Gateway(Section):
+    """Who this gateway is and where it keeps its files."""
+
+    name: str = Field("citylight", pattern=r"^[A-Za-z0-9_.-]{1,40}$")
+    data_dir: Path = Path("citylight-data")
+    language: Literal["vi", "en"] = "vi"
+    inventory: Path = Path("inventory")
+    profiles: tuple[Path, ...] = ()
+    time_zone: str = "Asia/Ho_Chi_Minh"
+
+    @field_validator("time_zone")
+    @classmethod
+    def _zone(cls, name: str) -> str:
+        if name not in available_timezones():
+            raise ValueError("is no IANA time zone, like Asia/Ho_Chi_Minh")
+        return name
+
+
+class Login(Section):
+    """Credentials of one connection; secrets come from files or the environment."""
+
+    username: str = ""
+    password_file: Path | None = None
+    password: SecretStr = SecretStr("")
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+
+    @model_validator(mode="after")
+    def _pair(self) -> Login:
+        if (self.cert_file is None) != (self.key_file is None):
+            raise ValueError("cert_file and key_file belong together")
+        return self
+
+
+def _broker_url(url: str) -> str:
+    parts = urlsplit(url)
+    if url and (parts.scheme not in {"mqtt", "mqtts"} or not parts.hostname):
+        raise ValueError("is not mqtt://host:port or mqtts://host:port")
+    return url
+
+
+def _http_url(url: str) -> str:
+    parts = urlsplit(url)
+    if url and (parts.scheme not in {"http", "https"} or not parts.hostname):
+        raise ValueError("is not http://host:port or https://host:port")
+    return url
+
+
+class Mqtt(Login):
+    """The broker the devices publish to. Without ``url``: the embedded broker, on loopback."""
+
+    url: str = ""
+    embedded_port: Port = 0
+    protocol: Literal["5", "3.1.1"] = "5"
+    client_id: str = Field("citylight-in", pattern=r"^[A-Za-z0-9_.:-]{1,64}$")
+    telemetry_topic: str = "city/<area>/<class>/<device>/up"
+    status_topic: str = "city/<area>/<class>/<device>/status"
+    keepalive_s: int = Field(30, ge=5, le=3600)
+    session_expiry_s: int = Field(7 * 86400, ge=60)
+    receive_maximum: int = Field(10_000, ge=1, le=65535)
+    memory_bytes_max: int = Field(64 * MIB, ge=8 * MIB)
+    block_messages_max: int = Field(4096, ge=1, le=65535)
+    linger_ms: float = Field(4.0, ge=0, le=1000)
+    payload_bytes_max: int = Field(64 * 1024, ge=256)
+
+    _url = field_validator("url")(_broker_url)
+
+
+class Store(Section):
+    """Where readings go. ``kind = "embedded"`` is DuckDB in the data directory."""
+
+    kind: Literal["embedded", "influx1", "influx2", "influx3", "victoriametrics"] = "embedded"
+    url: str = ""
+    database: str = "citylight"
+    retention_policy: str = ""
+    organisation: str = ""
+    bucket: str = "citylight"
+    username: str = ""
+    password_file: Path | None = None
+    password: SecretStr = SecretStr("")
+    token_file: Path | None = None
+    token: SecretStr = SecretStr("")
+    ca_file: Path | None = None
+    timeout_s: Seconds = 30.0
+    gather_ms: float = Field(250.0, ge=0, le=60_000)
+    gather_rows: int = Field(5000, ge=1, le=100_000)
+    retention_h: float = Field(0.0, ge=0)
+
+    _url = field_validator("url")(_http_url)
+
+    @model_validator(mode="after")
+    def _reachable(self) -> Store:
+        if self.kind != "embedded" and not self.url:
+            raise ValueError(f"url is needed for kind = {self.kind!r}")
+        return self
+
+
+class IocMqtt(Login):
+    """IOC topics. Without ``url``: on the devices' broker, under the gateway's second user."""
+
+    enabled: bool = True
+    url: str = ""
+    client_id: str = Field("citylight-out", pattern=r"^[A-Za-z0-9_.:-]{1,64}$")
+    event_topic: str = "ioc/events/{area}/{severity}"
+    state_topic: str = "ioc/alarms/{area}/{asset}/{type}"
+    heartbeat_topic: str = "ioc/heartbeat"
+    heartbeat_s: Seconds = 30.0
+    areas: tuple[str, ...] = ()
+    severities: tuple[Severity, ...] = ()
+
+    _url = field_validator("url")(_broker_url)
+
+
+class Webhook(Section):
+    """One receiver of CloudEvents over HTTP POST."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,40}$")
+    url: str
+    allow_private: bool = False
+    secret_file: Path | None = None
+    secret: SecretStr = SecretStr("")
+    ca_file: Path | None = None
+    areas: tuple[str, ...] = ()
+    severities: tuple[Severity, ...] = ()
+    timeout_s: Seconds = 10.0
+
+    _url = field_validator("url")(_http_url)
+
+
+class Ioc(Section):
+    mqtt: IocMqtt = IocMqtt()
+    webhook: tuple[Webhook, ...] = ()
+
+
+class Journal(Section):
+    """The raw journal. It is trimmed by age and size, never past the slowest follower."""
+
+    segment_bytes: int = Field(64 * MIB, ge=MIB)
+    keep_h: float = Field(72.0, ge=0)
+    keep_bytes: int = Field(20 * 1024 * MIB, ge=16 * MIB)
+
+
+class Quarantine(Section):
+    payload_bytes_max: int = Field(16 * 1024, ge=256)
+    bytes_max: int = Field(512 * MIB, ge=MIB)
+
+
+class Alarms(Section):
+    tick_s: Seconds = 1.0
+    gather_ms: float = Field(20.0, ge=0, le=10_000)
+    snapshot_s: Seconds = 30.0
+
+
+class Http(Section):
+    """Prometheus metrics, health and readiness; loopback unless said otherwise."""
+
+    host: str = "127.0.0.1"
+    port: Port = 9464
+
+
+class Simulator(Section):
+    """Login of ``citylight simulate``; ``{device}`` in the user name stands for each device's id."""
+
+    username: str = ""
+    password_file: Path | None = None
+    password: SecretStr = SecretStr("")
+
+
+class Logging(Section):
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "json", "text"] = "auto"
+
+
+class Settings(Section):
+    """Everything; sections as in the file."""
+
+    gateway: Gateway = Gateway()
+    mqtt: Mqtt = Mqtt()
+    store: Store = Store()
+    ioc: Ioc = Ioc()
+    journal: Journal = Journal()
+    quarantine: Quarantine = Quarantine()
+    alarms: Alarms = Alarms()
+    http: Http = Http()
+    simulator: Simulator = Simulator()
+    logging: Logging = Logging()

@@ -15,9 +15,10 @@ from typing import Any
 from gateway import ledger, wiring
 from gateway.alarm.engine import AlarmEngine
 from gateway.clock import Clock
-from gateway.configuration import Configuration, Configurations, interpret
+from gateway.configuration import Configuration, interpret
 from gateway.control.protocol import SOCKET_NAME
 from gateway.control.server import ControlServer
+from gateway.data_directory import DataDirectory
 from gateway.deliveries import Deliveries
 from gateway.embedded_broker import EmbeddedBroker
 from gateway.errors import StoreError
@@ -25,9 +26,6 @@ from gateway.followers import AlarmFollower, StoreFollower, unpack_snapshot
 from gateway.gathering import gather
 from gateway.http import HttpServer
 from gateway.intake import Intake
-from gateway.inventory.difference import difference
-from gateway.journal.record import Kind, encode_control
-from gateway.journal.segments import SegmentJournal
 from gateway.lamps import LampPicture
 from gateway.metrics import Figures
 from gateway.model import Control, Counts, Run
@@ -35,8 +33,6 @@ from gateway.operations import Operations
 from gateway.pipeline import Cadence, Reader, follow
 from gateway.sections import Settings
 from gateway.state import cursors
-from gateway.state.database import StateDatabase
-from gateway.state.lock import DirectoryLock
 from gateway.translation import Translator
 
 log = logging.getLogger("citylight")
@@ -66,34 +62,14 @@ class Gateway:
         await self._open_deliveries(stack)
         await self._open_doors(stack)
 
-    # --- files ------------------------------------------------------------------------------------
-
     async def _open_files(self, stack: AsyncExitStack) -> None:
-        settings, directory = self.settings, self.settings.gateway.data_dir
-        packed = wiring.sources(settings).pack()
+        packed = wiring.sources(self.settings).pack()
         interpret(packed, "")  # a mistake in them ends the start before anything is touched
-        stack.enter_context(DirectoryLock(directory))
-        state_file = directory / "state.db"
-        self.database = await StateDatabase.open(state_file)
-        stack.push_async_callback(self.database.close)
-        self.start = await ledger.read_start(self.database)
-        self.journal = SegmentJournal(directory / "journal", wiring.journal(settings), floor=self.start.floor)
-        stack.push_async_callback(self.journal.close)
-        for loss in self.journal.opening.lost:
-            log.error("journal: %s", loss)
-        self.configurations = Configurations(ledger.configuration_loader(state_file), self.start.timeline)
-        await self.put_in_force(packed)
-
-    async def put_in_force(self, packed: bytes) -> Configuration:
-        """Make packed sources what is read with from now on; nothing happens if they are that already."""
-        name = await ledger.put_configuration(self.database, packed, self.clock.wall_ns())
-        if name != self.configurations.current_hash:
-            self.configurations.keep(interpret(packed, name))
-            control = Control("configuration", self.clock.wall_ns(), name)
-            sequence = await self.journal.append(Kind.CONTROL, [encode_control(control)])
-            await ledger.put_in_force(self.database, sequence, name)
-            self.configurations.put_in_force(sequence, name)
-        return self.configurations.current
+        self.files = DataDirectory(self.settings, self.clock)
+        await self.files.open(stack)
+        self.database, self.journal = self.files.database, self.files.journal
+        self.configurations, self.start = self.files.configurations, self.files.start
+        await self.files.put_in_force(packed)
 
     async def _open_broker(self, stack: AsyncExitStack) -> None:
         own = self.settings.mqtt
@@ -259,7 +235,7 @@ class Gateway:
         )
         handlers = self.operations.handlers() | {
             "figures.read": self.read_figures,
-            "gateway.reload": self.reload,
+            "gateway.reload": self.files.reload,
         }
         control = ControlServer(self.settings.gateway.data_dir / SOCKET_NAME, handlers)
         await control.start()
@@ -267,14 +243,6 @@ class Gateway:
         self.http = HttpServer(self.settings.http.host, self.settings.http.port, self.figures)
         await self.http.start()
         stack.push_async_callback(self.http.close)
-
-    async def reload(self, *, by: str = "") -> dict[str, Any]:
-        """Read profiles and inventory again; refused whole if anything in them is wrong."""
-        before = self.configurations.current.fleet
-        packed = wiring.sources(self.settings).pack()
-        after = await self.put_in_force(packed)
-        log.info("configuration %s is in force, ordered by %s", after.hash[:12], by or "nobody named")
-        return {"configuration": after.hash} | asdict(difference(before, after.fleet))
 
     # --- looking at it --------------------------------------------------------------------------------
 

@@ -165,6 +165,10 @@ def _operating(commands: Commands) -> None:
     replay = _add(quarantine, "replay", "operate:quarantine_replay", "read messages again, at their own time")
     replay.add_argument("keys", nargs="*", metavar="SEQUENCE.INDEX", help="(all of --reason)")
     replay.add_argument("--reason", help="all messages of this reason")
+    enrol = _add(quarantine, "enrol", "enrol:enrol", "take an unknown device into the inventory and replay")
+    enrol.add_argument("device", help="id of the device, as 'quarantine list' shows it")
+    enrol.add_argument("--profile", required=True, help="name of its profile")
+    enrol.add_argument("--asset", required=True, help="light point, cabinet or sensor it serves")
     history = _add(commands, "history", "operate:history", "stored readings of one field of a device")
     history.add_argument("device")
     history.add_argument("field")
@@ -175,7 +179,7 @@ def _operating(commands: Commands) -> None:
     figures = _add(commands, "figures", "operate:figures", "live figures of the running gateway")
     reload = _add(commands, "reload", "operate:reload", "read profiles and inventory again")
     top = _add(commands, "top", "operate:top", "live terminal view of the running gateway")
-    everything = (listing, show, ack, test, waiting, message, replay, history, fleet, figures, reload)
+    everything = (listing, show, ack, test, waiting, message, replay, enrol, history, fleet, figures, reload)
     for parser in everything:
         _json(parser)
     for parser in (*everything, top):

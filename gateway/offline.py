@@ -8,43 +8,31 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 from typing import Any, Final
 
-from gateway import ledger, wiring
-from gateway.configuration import Configurations
+from gateway import wiring
+from gateway.data_directory import STATE_FILE, DataDirectory
 from gateway.errors import OrderRefused
-from gateway.journal.segments import SegmentJournal
 from gateway.operations import Operations
 from gateway.sections import Settings
-from gateway.state.database import StateDatabase
-from gateway.state.lock import DirectoryLock
 from gateway.system_clock import SystemClock
 
-NEEDS_A_GATEWAY: Final = frozenset({"figures.read", "gateway.reload"})
+NEEDS_A_GATEWAY: Final = frozenset({"figures.read"})
 
 
 async def ask(settings: Settings, name: str, arguments: dict[str, Any]) -> Any:
     """The answer from the files of the data directory; OrderRefused when there is none."""
     directory = settings.gateway.data_dir
-    state_file = directory / "state.db"
-    if not state_file.is_file():
+    if not (directory / STATE_FILE).is_file():
         raise OrderRefused(f"{directory} holds no gateway's data; start one with 'citylight run'")
     clock = SystemClock()
     async with AsyncExitStack() as stack:
-        stack.enter_context(DirectoryLock(directory))
-        database = await StateDatabase.open(state_file)
-        stack.push_async_callback(database.close)
-        start = await ledger.read_start(database)
-        journal = SegmentJournal(directory / "journal", wiring.journal(settings), floor=start.floor)
-        stack.push_async_callback(journal.close)
-        configurations = Configurations(ledger.configuration_loader(state_file), start.timeline)
-        store = wiring.store(settings, configurations.current, clock)
+        files = DataDirectory(settings, clock)
+        await files.open(stack)
+        store = wiring.store(settings, files.configurations.current, clock)
         stack.push_async_callback(store.close)
         recipients = wiring.recipients(settings)
+        configurations = files.configurations
         operations = Operations(
-            database,
-            journal,
-            store,
-            recipients,
-            lambda: configurations.current,
-            clock,
+            files.database, files.journal, store, recipients, lambda: configurations.current, clock
         )
-        return await operations.handlers()[name](**arguments)
+        handlers = operations.handlers() | {"gateway.reload": files.reload}
+        return await handlers[name](**arguments)

@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-settings.register_profile("unhurried", deadline=None)  # a busy machine is no failure
-settings.load_profile("unhurried")
-
 sys.path.insert(0, str(Path(__file__).parent))
 
 from servers import InfluxDB, Mosquitto, Server, VictoriaMetrics
+
+
+settings.register_profile("unhurried", deadline=None)  # a busy machine is no failure
+settings.load_profile("unhurried")
 
 
 @pytest.fixture

@@ -29,14 +29,14 @@ REFRESH_S = 1.0
 
 
 def alarms_list(options: argparse.Namespace) -> int:
-    alarms = _ask(options, "alarms.list", all=options.all, limit=options.limit)
+    alarms = ask(options, "alarms.list", all=options.all, limit=options.limit)
     columns = ("id", "severity", "state", "type", "asset", "onset")
     rows = [[*(alarm[c] for c in columns), alarm["text"][_language(options)]] for alarm in alarms]
     return _show(options, alarms, (*columns, "text"), rows)
 
 
 def alarms_show(options: argparse.Namespace) -> int:
-    history = _ask(options, "alarms.show", alarm=options.alarm)
+    history = ask(options, "alarms.show", alarm=options.alarm)
     columns = ("transition", "event", "state", "severity", "value", "limit", "cleared_at", "by", "comment")
     rows = [[alarm[c] for c in columns] for alarm in history]
     if not options.json:
@@ -45,29 +45,29 @@ def alarms_show(options: argparse.Namespace) -> int:
 
 
 def alarms_ack(options: argparse.Namespace) -> int:
-    done = _ask(options, "alarms.ack", alarm=options.alarm, by=options.by, comment=options.comment)
+    done = ask(options, "alarms.ack", alarm=options.alarm, by=options.by, comment=options.comment)
     return _say(options, done, f"acknowledged {done['alarm']} in the name of {done['by']}")
 
 
 def alarms_test(options: argparse.Namespace) -> int:
-    done = _ask(options, "alarms.test", by=settings.user_name())
+    done = ask(options, "alarms.test", by=settings.user_name())
     return _say(options, done, f"test alarm {done['alarm']} is on its way to {', '.join(done['recipients'])}")
 
 
 def quarantine_list(options: argparse.Namespace) -> int:
-    found = _ask(options, "quarantine.list", reason=options.reason, limit=options.limit)
+    found = ask(options, "quarantine.list", reason=options.reason, limit=options.limit)
     columns = ("key", "received", "reason", "device", "topic", "detail")
     return _show(options, found, columns, [[row[c] for c in columns] for row in found])
 
 
 def quarantine_show(options: argparse.Namespace) -> int:
-    row = _ask(options, "quarantine.show", key=options.key)
+    row = ask(options, "quarantine.show", key=options.key)
     return _show(options, row, ("what", "is"), [[key, value] for key, value in row.items()])
 
 
 def quarantine_replay(options: argparse.Namespace) -> int:
     who = settings.user_name()
-    done = _ask(options, "quarantine.replay", keys=options.keys, reason=options.reason, by=who)
+    done = ask(options, "quarantine.replay", keys=options.keys, reason=options.reason, by=who)
     cut = f"; {done['cut_short']} were kept only in part and can not be" if done["cut_short"] else ""
     return _say(options, done, f"{done['replayed']} messages are in the journal again{cut}")
 
@@ -75,7 +75,7 @@ def quarantine_replay(options: argparse.Namespace) -> int:
 def history(options: argparse.Namespace) -> int:
     end_ns = SystemClock().wall_ns()
     start_ns = end_ns - int(options.last_s * 1e9)
-    samples = _ask(
+    samples = ask(
         options,
         "history.read",
         device=options.device,
@@ -89,17 +89,17 @@ def history(options: argparse.Namespace) -> int:
 
 def fleet(options: argparse.Namespace) -> int:
     name, arguments = ("fleet.show", {"asset": options.asset}) if options.asset else ("fleet.list", {})
-    facts = _ask(options, name, **arguments)
+    facts = ask(options, name, **arguments)
     return _show(options, facts, ("what", "is"), [[key, value] for key, value in facts.items()])
 
 
 def figures(options: argparse.Namespace) -> int:
-    facts = _ask(options, "figures.read")
+    facts = ask(options, "figures.read")
     return _show(options, facts, ("what", "is"), [[key, value] for key, value in facts.items()])
 
 
 def reload(options: argparse.Namespace) -> int:
-    done = _ask(options, "gateway.reload", by=settings.user_name())
+    done = ask(options, "gateway.reload", by=settings.user_name())
     changes = [f"{kind}: {_counts(change)}" for kind, change in done.items() if isinstance(change, dict)]
     return _say(options, done, f"in force: {done['configuration'][:12]}; " + "; ".join(changes))
 
@@ -124,7 +124,7 @@ def top(options: argparse.Namespace) -> int:
             time.sleep(REFRESH_S)
 
 
-def _ask(options: argparse.Namespace, name: str, **arguments: Any) -> Any:
+def ask(options: argparse.Namespace, name: str, **arguments: Any) -> Any:
     """From the running gateway, or from its files when none runs."""
     try:
         with ControlClient(_data(options)) as client:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import logging
 import signal
 from collections.abc import Iterable
@@ -27,11 +26,8 @@ def run(options: argparse.Namespace) -> int:
     """Runs until told to stop; 1 if a part of the gateway failed."""
     chosen = settings.read(options.config)
     logs.set_up(chosen.logging.level, chosen.logging.format)
-    with contextlib.suppress(ImportError):  # uvloop is not made for every platform
-        import uvloop
-
-        uvloop.install()
-    return asyncio.run(_serve(chosen))
+    with asyncio.Runner(loop_factory=event_loop) as runner:
+        return runner.run(_serve(chosen))
 
 
 async def _serve(chosen: Settings) -> int:
@@ -75,6 +71,15 @@ async def _watch(gateway: Gateway, supervisor: Supervisor) -> None:
 def _subjects(reasons: Iterable[str]) -> set[str]:
     """What is away, without the words that change from try to try."""
     return {reason.partition(":")[0] for reason in reasons}
+
+
+def event_loop() -> asyncio.AbstractEventLoop:
+    """uvloop's where there is one: it is not made for every platform."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
 
 
 def stop_on_signals() -> asyncio.Event:

@@ -236,6 +236,7 @@ class Gateway:
         handlers = self.operations.handlers() | {
             "figures.read": self.read_figures,
             "gateway.reload": self.files.reload,
+            "rules.explain": self.explain_rules,
         }
         control = ControlServer(self.settings.gateway.data_dir / SOCKET_NAME, handlers)
         await control.start()
@@ -252,6 +253,10 @@ class Gateway:
     async def read_figures(self) -> dict[str, Any]:
         """The figures as JSON values, for the control socket."""
         return asdict(self.figures())
+
+    async def explain_rules(self, *, asset: str) -> list[dict[str, Any]]:
+        """The rules of an asset as the alarm follower holds them."""
+        return self.alarms.engine.explain(asset, self.clock.wall_ns())
 
     # --- tasks ----------------------------------------------------------------------------------------
 

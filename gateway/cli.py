@@ -176,10 +176,20 @@ def _operating(commands: Commands) -> None:
     history.add_argument("--every", dest="every_s", type=_duration, metavar="15m", help="mean per window")
     fleet = _add(commands, "fleet", "operate:fleet", "the inventory in force")
     fleet.add_argument("asset", nargs="?", help="one light point, cabinet or sensor")
+    rules = _group(commands, "rules", "rules: why one fired or not, what they would raise over a journal")
+    explain = _add(rules, "explain", "rules:explain", "the rules of an asset: limits, state, and why")
+    explain.add_argument("asset", help="light point, cabinet or sensor")
+    dry_run = _add(
+        rules, "check", "rules:check", "validate the rules; with a journal, say what they would raise"
+    )
+    dry_run.add_argument("--journal", type=Path, metavar="DIR", help="a journal's directory; it is only read")
+    _json(dry_run)
+    _config(dry_run)
     figures = _add(commands, "figures", "operate:figures", "live figures of the running gateway")
     reload = _add(commands, "reload", "operate:reload", "read profiles and inventory again")
     top = _add(commands, "top", "operate:top", "live terminal view of the running gateway")
-    everything = (listing, show, ack, test, waiting, message, replay, enrol, history, fleet, figures, reload)
+    told = (listing, show, ack, test, waiting, message, replay, enrol, history, fleet, figures, reload)
+    everything = (*told, explain)
     for parser in everything:
         _json(parser)
     for parser in (*everything, top):

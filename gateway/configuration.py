@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from gateway.decode import rulebook
 from gateway.decode.profile import Profile, load
 from gateway.errors import ConfigurationError, JournalError
 from gateway.fleet import Fleet
@@ -52,7 +53,10 @@ def interpret(content: bytes, name: str) -> Configuration:
             raise ConfigurationError(file, "name", f"{profile.name!r} is also in {other}", "rename one")
         profiles[profile.name] = (file, profile)
     fleet = parse(sources.inventory, profiles=profiles, time_zone=sources.time_zone)
-    return Configuration(name, fleet, tuple(profile for _, profile in profiles.values()))
+    known = tuple(profile for _, profile in profiles.values())
+    if rulebook.FILE in sources.inventory:
+        known = rulebook.apply(_text(sources.inventory[rulebook.FILE], rulebook.FILE), known, fleet)
+    return Configuration(name, fleet, known)
 
 
 def _text(content: bytes, file: str) -> str:

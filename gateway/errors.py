@@ -13,9 +13,10 @@ class GatewayError(Exception):
 class ConfigurationError(GatewayError):
     """A file the user wrote is wrong: always one line with file, key and remedy (exit code 2)."""
 
-    def __init__(self, file: str, key: str, problem: str, remedy: str) -> None:
-        self.file, self.key, self.problem, self.remedy = file, key, problem, remedy
-        where = f"{file}: {key}" if key else file
+    def __init__(self, file: str, key: str, problem: str, remedy: str, *, line: int = 0) -> None:
+        self.file, self.key, self.problem, self.remedy, self.line = file, key, problem, remedy, line
+        place = f"{file}:{line}" if line else file
+        where = f"{place}: {key}" if key else place
         super().__init__(f"{where}: {problem}; {remedy}")
 
 

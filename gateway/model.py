@@ -92,7 +92,9 @@ class Rule:
     ``above`` True raises at value > ``raise_at`` and may clear at value <= ``clear_at``; False is the
     mirror image. ``of_expected`` True reads both limits as fractions of the expected power
     at the measured level. ``hold_s`` counts event time during which every judged sample broke
-    the limit; ``samples_min`` is how many such samples there must be.
+    the limit; ``samples_min`` is how many such samples there must be. ``scope`` names where it applies
+    instead of the rule of the same type without one: ``area:x``, ``cabinet:x``, ``feeder:x``, ``asset:x``,
+    "" everywhere; a rule that is not ``enabled`` only keeps the others away from there.
     """
 
     type: str
@@ -105,6 +107,8 @@ class Rule:
     samples_min: int = 1
     when: When = When.ALWAYS
     of_expected: bool = False
+    scope: str = ""
+    enabled: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,25 @@ from contextlib import AsyncExitStack
 from typing import Any, Final
 
 from gateway import wiring
+from gateway.alarm.engine import AlarmEngine
 from gateway.data_directory import STATE_FILE, DataDirectory
 from gateway.errors import OrderRefused
-from gateway.operations import Operations
+from gateway.followers import unpack_snapshot
+from gateway.operations import Handler, Operations
 from gateway.sections import Settings
 from gateway.system_clock import SystemClock
 
 NEEDS_A_GATEWAY: Final = frozenset({"figures.read"})
+
+
+def _engine(files: DataDirectory) -> AlarmEngine:
+    """The alarms as the last process left them."""
+    position, content = files.start.snapshot or (files.journal.first, b"")
+    configuration = files.configurations.at(position)
+    engine = AlarmEngine(configuration.fleet, [profile.spec for profile in configuration.profiles])
+    if content:
+        engine.restore(unpack_snapshot(content)[1])
+    return engine
 
 
 async def ask(settings: Settings, name: str, arguments: dict[str, Any]) -> Any:
@@ -34,5 +46,10 @@ async def ask(settings: Settings, name: str, arguments: dict[str, Any]) -> Any:
         operations = Operations(
             files.database, files.journal, store, recipients, lambda: configurations.current, clock
         )
-        handlers = operations.handlers() | {"gateway.reload": files.reload}
+
+        async def explain(*, asset: str) -> list[dict[str, Any]]:
+            return _engine(files).explain(asset, clock.wall_ns())
+
+        own: dict[str, Handler] = {"gateway.reload": files.reload, "rules.explain": explain}
+        handlers = operations.handlers() | own
         return await handlers[name](**arguments)

@@ -7,11 +7,12 @@ configuration alone, wherever the journal is cut and however often it is read ag
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
 from gateway.alarm import silence, snapshot
 from gateway.alarm.evaluator import Crossing, Evaluator
 from gateway.alarm.expected import Expectation
+from gateway.alarm.explanation import explain
 from gateway.alarm.ledger import Condition, Ledger, Source
 from gateway.alarm.silence import Silence, SilenceWatch
 from gateway.alarm.wording import Wording
@@ -65,6 +66,10 @@ class AlarmEngine:
             transitions += [(sequence, alarm) for alarm in alarms]
         return transitions
 
+    def explain(self, asset: str, now_ns: int) -> list[dict[str, Any]]:
+        """Each rule of each device at ``asset``: limits, state, and why it stands there; OrderRefused."""
+        return explain(self.fleet, self.evaluator, self.expectation, asset, now_ns)
+
     def snapshot(self) -> bytes:
         """Everything ``restore`` needs; equal states give equal bytes."""
         return snapshot.pack(self.fleet, self.evaluator, self.watch, self.ledger)
@@ -93,8 +98,8 @@ class AlarmEngine:
         if rule not in table.keys:
             return False
         state, local = self.evaluator.states[table.profile], self.evaluator.local[row]
-        raised = state.raised[local, table.keys.index(rule)]
-        return bool(raised) and self._asset_id(int(state.asset[local])) == asset
+        raised = any(state.raised[local, k] for k, key in enumerate(table.keys) if key == rule)
+        return raised and self._asset_id(int(state.asset[local])) == asset
 
     def _asset_id(self, row: int) -> str:
         return self.fleet.assets[row].id if row >= 0 else ""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from gateway.alarm.expected import Expectation, ExpectedState, Light, Supply, lit
 from gateway.alarm.order import live_in_order, occurrences
@@ -142,13 +143,18 @@ class _Scene:
         )
 
 
+Float32s = npt.NDArray[np.float32]
+
+
 class Evaluator:
     """Rule state of a whole fleet; one per configuration."""
 
     def __init__(self, fleet: Fleet, specs: Iterable[ProfileSpec], expectation: Expectation) -> None:
         self._fleet = fleet
         self._expectation = expectation
-        self.tables = {spec.name: table(spec) for spec in specs}
+        spec_of = {spec.name: spec for spec in specs}
+        self.tables = {name: table(spec, fleet) for name, spec in spec_of.items()}
+        self.seen: dict[str, Float32s] = {}
         self.local = np.zeros(len(fleet.devices), dtype=np.int32)  # device row -> row in its RuleState
         self.states: dict[str, RuleState] = {}
         profiles = np.array([device.profile for device in fleet.devices], dtype=np.str_)
@@ -156,6 +162,8 @@ class Evaluator:
             rows = np.flatnonzero(profiles == name).astype(np.int32)
             self.local[rows] = np.arange(len(rows), dtype=np.int32)
             self.states[name] = RuleState.empty(rows, len(rules.rules))
+            # What explains a verdict; no verdict rests on it, so a snapshot leaves it out.
+            self.seen[name] = np.full((len(rows), len(spec_of[name].numeric)), np.nan, dtype=np.float32)
         self.busy = np.zeros(len(fleet.devices), dtype=np.bool_)
         self.latest_ns = np.full(len(fleet.devices), TIME_ABSENT, dtype=np.int64)
         self.judged = self.late = self.replayed = self.on_bench = 0
@@ -169,6 +177,7 @@ class Evaluator:
         rules = self.tables[batch.profile.name]
         device, time_ns = batch.device[live], batch.time_ns[live]
         self.latest_ns[device] = time_ns  # in order, so the last of a device is its latest
+        self.seen[batch.profile.name][self.local[device]] = batch.values[:, live].T
         asset = self._fleet.assets_at(device, time_ns)
         placed = asset != BENCH
         on_bench = len(live) - int(np.count_nonzero(placed))
@@ -216,6 +225,8 @@ class Evaluator:
                 sample[rules.missing] &= expected_w - standby_w >= METER_GUARD_W
         values = values[rules.field]
         sample = sample & ~np.isnan(values)
+        if len(rules.scoped):
+            sample[rules.scoped] &= rules.applies[:, np.maximum(asset, 0)]
         raise_at = limits(rules, rules.raise_at, expected_w, standby_w)
         breach = np.empty(values.shape, dtype=np.bool_)
         np.greater(values[: rules.above], raise_at[: rules.above], out=breach[: rules.above])

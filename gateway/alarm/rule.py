@@ -14,7 +14,9 @@ from typing import Final
 import numpy as np
 
 from gateway.alarm.expected import LIT_MARGIN_W
+from gateway.alarm.scope import applicable
 from gateway.errors import ConfigurationError
+from gateway.fleet import Fleet
 from gateway.model import Bools, Float64s, Int32s, Int64s, ProfileSpec, Rule, UInt8s, When
 
 WHENS: Final = tuple(When)
@@ -37,8 +39,10 @@ class RuleTable:
 
     profile: str
     rules: tuple[Rule, ...]
-    keys: tuple[str, ...]
+    keys: tuple[str, ...]  # one for all rules of which a place has only one: those that differ in scope
     units: tuple[str, ...]  # "" for booleans and codes, whose value says nothing to a reader
+    scoped: Int64s  # rules that do not apply everywhere,
+    applies: Bools  # and where they do, [scoped, assets]
     above: int
     field: Int32s
     raise_at: Float64s
@@ -63,7 +67,7 @@ class RuleTable:
         return bool(len(self.around) + len(self.faint) + len(self.missing))
 
 
-def table(spec: ProfileSpec) -> RuleTable:
+def table(spec: ProfileSpec, fleet: Fleet) -> RuleTable:
     """Compile ``spec.rules``. ConfigurationError for a rule on a field the profile has not."""
     rows = {field.name: row for row, field in enumerate(spec.numeric)}
     for rule in spec.rules:
@@ -71,11 +75,17 @@ def table(spec: ProfileSpec) -> RuleTable:
             known = ", ".join(rows)
             raise ConfigurationError(spec.name, "rule.field", f"{rule.field!r} is no numeric field", known)
     rules = tuple(sorted(spec.rules, key=lambda rule: not rule.above))
+    applies = applicable(rules, fleet)
+    enabled = np.array([rule.enabled for rule in rules], dtype=np.bool_)
+    rules, applies = tuple(rule for rule in rules if rule.enabled), applies[enabled]
+    scoped = np.flatnonzero(~applies.all(axis=1))
     when = np.array([WHENS.index(rule.when) for rule in rules], dtype=np.uint8)
     return RuleTable(
         profile=spec.name,
         rules=rules,
         keys=_keys(rules),
+        scoped=scoped,
+        applies=applies[scoped],
         units=tuple(spec.numeric[rows[rule.field]].unit for rule in rules),
         above=sum(rule.above for rule in rules),
         field=np.array([rows[rule.field] for rule in rules], dtype=np.int32),
@@ -118,11 +128,12 @@ def _where(flags: Iterable[bool]) -> Int64s:
 
 
 def _keys(rules: tuple[Rule, ...]) -> tuple[str, ...]:
-    seen: Counter[str] = Counter()
+    seen: Counter[tuple[str, str]] = Counter()
     keys = []
     for rule in rules:
         side = "above" if rule.above else "below"
         key = f"{rule.type}/{rule.field}/{side}/{rule.severity}/{rule.when}"
-        seen[key] += 1
-        keys.append(key if seen[key] == 1 else f"{key}/{seen[key]}")
+        seen[key, rule.scope] += 1
+        number = seen[key, rule.scope]
+        keys.append(key if number == 1 else f"{key}/{number}")
     return tuple(keys)

@@ -132,14 +132,25 @@ def _unpack_rules(kept: _Rules, fleet: Fleet, evaluator: Evaluator) -> None:
         raised=np.frombuffer(kept.raised, dtype=np.bool_).reshape(shape),
         asset=np.empty(0, dtype=np.int32),
     )
-    columns = [(new, kept.keys.index(key)) for new, key in enumerate(table.keys) if key in kept.keys]
+    columns = [
+        (new, [old for old, name in enumerate(kept.keys) if name == key])
+        for new, key in enumerate(table.keys)
+    ]
+    everywhere = np.ones(len(table.rules), dtype=np.bool_)
     for old_row, (device, asset) in enumerate(zip(kept.devices, kept.assets, strict=True)):
         row = fleet.device_row.get(device)
         if row is None or fleet.devices[row].profile != kept.profile:
             continue
         local = evaluator.local[row]
-        state.asset[local] = fleet.asset_row.get(asset, BENCH)
-        for new, old in columns:
+        place = state.asset[local] = fleet.asset_row.get(asset, BENCH)
+        here = everywhere.copy()
+        here[table.scoped] = table.applies[:, max(place, 0)]
+        # A device is in the scope of one rule of a key, before and now, so its state is in one column.
+        for new, olds in columns:
+            touched = [k for k in olds if source.count[old_row, k] or source.raised[old_row, k]]
+            if not here[new] or not touched:
+                continue
+            old = touched[0]
             state.since[local, new] = source.since[old_row, old]
             state.count[local, new] = source.count[old_row, old]
             state.raised[local, new] = source.raised[old_row, old]

@@ -32,7 +32,7 @@ def alarms_list(options: argparse.Namespace) -> int:
     alarms = ask(options, "alarms.list", all=options.all, limit=options.limit)
     columns = ("id", "severity", "state", "type", "asset", "onset")
     rows = [[*(alarm[c] for c in columns), alarm["text"][_language(options)]] for alarm in alarms]
-    return _show(options, alarms, (*columns, "text"), rows)
+    return show(options, alarms, (*columns, "text"), rows)
 
 
 def alarms_show(options: argparse.Namespace) -> int:
@@ -41,7 +41,7 @@ def alarms_show(options: argparse.Namespace) -> int:
     rows = [[alarm[c] for c in columns] for alarm in history]
     if not options.json:
         print(history[-1]["text"][_language(options)])
-    return _show(options, history, columns, rows)
+    return show(options, history, columns, rows)
 
 
 def alarms_ack(options: argparse.Namespace) -> int:
@@ -57,12 +57,12 @@ def alarms_test(options: argparse.Namespace) -> int:
 def quarantine_list(options: argparse.Namespace) -> int:
     found = ask(options, "quarantine.list", reason=options.reason, limit=options.limit)
     columns = ("key", "received", "reason", "device", "topic", "detail")
-    return _show(options, found, columns, [[row[c] for c in columns] for row in found])
+    return show(options, found, columns, [[row[c] for c in columns] for row in found])
 
 
 def quarantine_show(options: argparse.Namespace) -> int:
     row = ask(options, "quarantine.show", key=options.key)
-    return _show(options, row, ("what", "is"), [[key, value] for key, value in row.items()])
+    return show(options, row, ("what", "is"), [[key, value] for key, value in row.items()])
 
 
 def quarantine_replay(options: argparse.Namespace) -> int:
@@ -84,18 +84,18 @@ def history(options: argparse.Namespace) -> int:
         end_ns=end_ns,
         every_s=options.every_s,
     )
-    return _show(options, samples, ("time", "value"), [[s["time"], s["value"]] for s in samples])
+    return show(options, samples, ("time", "value"), [[s["time"], s["value"]] for s in samples])
 
 
 def fleet(options: argparse.Namespace) -> int:
     name, arguments = ("fleet.show", {"asset": options.asset}) if options.asset else ("fleet.list", {})
     facts = ask(options, name, **arguments)
-    return _show(options, facts, ("what", "is"), [[key, value] for key, value in facts.items()])
+    return show(options, facts, ("what", "is"), [[key, value] for key, value in facts.items()])
 
 
 def figures(options: argparse.Namespace) -> int:
     facts = ask(options, "figures.read")
-    return _show(options, facts, ("what", "is"), [[key, value] for key, value in facts.items()])
+    return show(options, facts, ("what", "is"), [[key, value] for key, value in facts.items()])
 
 
 def reload(options: argparse.Namespace) -> int:
@@ -143,9 +143,10 @@ def _language(options: argparse.Namespace) -> str:
     return str(settings.read(options.config).gateway.language) if options.config.is_file() else "vi"
 
 
-def _show(
+def show(
     options: argparse.Namespace, facts: Any, columns: Sequence[str], rows: Sequence[Sequence[Any]]
 ) -> int:
+    """``facts`` as JSON where asked, else ``rows`` as a table."""
     if options.json:
         print(json.dumps(facts, ensure_ascii=False))
         return 0

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from gateway.decode import path as paths
 from gateway.decode import rules, schema, values
+from gateway.decode.lines import line_of
 from gateway.decode.path import Path
 from gateway.decode.values import ProfileField
 from gateway.errors import ConfigurationError
@@ -64,6 +65,7 @@ class Profile:
     strict_keys: bool
     fields: tuple[ProfileField, ...]
     spec: ProfileSpec
+    rule_tables: tuple[schema.RuleTable, ...]  # as written, for the overrides of a district
 
     @property
     def numeric(self) -> tuple[ProfileField, ...]:
@@ -80,7 +82,7 @@ def load(text: str, file: str) -> Profile:
     table = _table(text, file)
 
     def complain(key: str, problem: str, remedy: str) -> ConfigurationError:
-        return ConfigurationError(file, key, problem, remedy)
+        return ConfigurationError(file, key, problem, remedy, line=line_of(text, key))
 
     fields = tuple(values.compile_field(field, complain) for field in table.field)
     time = _time(table.time, complain)
@@ -119,6 +121,7 @@ def load(text: str, file: str) -> Profile:
         strict_keys=table.strict_keys,
         fields=fields,
         spec=spec,
+        rule_tables=tuple(table.rule),
     )
 
 
@@ -136,36 +139,44 @@ def _table(text: str, file: str) -> schema.ProfileTable:
     try:
         return schema.ProfileTable.model_validate(document)
     except ValidationError as error:
-        raise _first_mistake(error, document, file) from None
+        raise first_mistake(error, document, text, file) from None
 
 
-def _first_mistake(error: ValidationError, document: dict[str, Any], file: str) -> ConfigurationError:
+def first_mistake(
+    error: ValidationError,
+    document: dict[str, Any],
+    text: str,
+    file: str,
+    root: type[schema.Table] = schema.ProfileTable,
+) -> ConfigurationError:
     """The first thing pydantic found, said in the file's own words."""
     first = error.errors(include_url=False, include_input=False)[0]
     location = tuple(step for step in first["loc"] if step not in ("str", "bool"))
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
     problem, remedy = first["msg"], "give a value of that kind"
     if first["type"] == "extra_forbidden":
-        known = _known_keys(location)
+        known = _known_keys(location, root)
         near = difflib.get_close_matches(str(location[-1]), known, n=1)
-        problem = "is no key of a profile here"
+        problem = "is no key here"
         remedy = f"did you mean {near[0]!r}?" if near else f"remove it; known keys: {', '.join(known)}"
     elif first["type"] == "missing":
         problem, remedy = "is missing", "add it"
     elif first["type"] == "string_pattern_mismatch":
         problem = f"does not match {first['ctx']['pattern']}"
         remedy = "use only the characters that pattern allows"
-    return ConfigurationError(file, _key(location, document), problem + more, remedy)
+    key = _key(location, document)
+    return ConfigurationError(file, key, problem + more, remedy, line=line_of(text, key))
 
 
-def _known_keys(location: tuple[int | str, ...]) -> list[str]:
+def _known_keys(location: tuple[int | str, ...], root: type[schema.Table]) -> list[str]:
     tables: dict[str, type[schema.Table]] = {
         "title": schema.TitleTable,
         "time": schema.TimeTable,
         "field": schema.FieldTable,
-        "rule": schema.RuleTable,
+        "rule": schema.RuleTable if root is schema.ProfileTable else schema.DistrictRuleTable,
+        "override": schema.OverrideTable,
     }
-    table = tables.get(str(location[0]), schema.ProfileTable) if len(location) > 1 else schema.ProfileTable
+    table = tables.get(str(location[0]), root) if len(location) > 1 else root
     return sorted(table.model_fields)
 
 

@@ -5,7 +5,7 @@ A rule that contradicts itself or its field is a ConfigurationError. Never judge
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from gateway.decode.schema import RuleTable
 from gateway.decode.values import Complaint, ProfileField
@@ -24,17 +24,26 @@ def compile_rules(
         if table.type in seen:
             raise complain(f"rule.{table.type}.type", "is used twice", "give each rule a type of its own")
         seen.add(table.type)
-        compiled.append(_rule(table, by_name, complain))
+        compiled.append(compile_rule(table, by_name, within(complain, f"rule.{table.type}")))
     return tuple(compiled)
 
 
-def _rule(table: RuleTable, fields: dict[str, ProfileField], complain: Complaint) -> Rule:
-    def wrong(key: str, problem: str, remedy: str) -> ConfigurationError:
-        return complain(f"rule.{table.type}.{key}", problem, remedy)
+def within(complain: Complaint, table: str) -> Complaint:
+    """``complain`` for the keys of one table."""
 
+    def wrong(key: str, problem: str, remedy: str) -> ConfigurationError:
+        return complain(f"{table}.{key}", problem, remedy)
+
+    return wrong
+
+
+def compile_rule(table: RuleTable, fields: Mapping[str, ProfileField], wrong: Complaint) -> Rule:
+    """One checked rule on one of ``fields``, by name; ``wrong`` makes the error for a key of the table."""
     field = fields.get(table.field)
     if field is None:
         raise wrong("field", f"{table.field!r} is no field of this profile", "name one of its fields")
+    if table.unit is not None and table.unit != field.unit:
+        raise wrong("unit", f"{table.unit!r} is not the unit of {field.name}", f"write {field.unit!r}")
     if field.kind is FieldKind.TEXT:
         raise wrong("field", f"{field.name} is a text", "judge a number, a boolean or an enum")
     above, raise_at, clear_at = _limits(table, field, wrong)

@@ -18,6 +18,7 @@ TYPE_PATTERN = r"^[a-z][A-Za-z0-9]{0,63}$"
 
 FIELDS_MAX = 64
 RULES_MAX = 200
+OVERRIDES_MAX = 200
 RECORDS_MAX_LIMIT = 4096
 
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
@@ -76,6 +77,38 @@ class RuleTable(Table):
     samples_min: Annotated[int, Field(ge=1, le=100)] = 1
     when: Annotated[When, Strict(False)] = When.ALWAYS
     of_expected: bool = False
+    unit: str | None = None  # if written, it must be the field's
+
+
+class DistrictRuleTable(RuleTable):
+    """A rule of ``rules.toml``, on top of those of its profile."""
+
+    profile: Name
+
+
+class OverrideTable(Table):
+    """Other limits for a rule where it applies; what is not written stays as the profile has it."""
+
+    rule: Annotated[str, Field(pattern=TYPE_PATTERN)]
+    profile: Name | None = None
+    area: str | None = None
+    cabinet: str | None = None
+    feeder: str | None = None
+    asset: str | None = None
+    enabled: bool = True
+    severity: Annotated[Severity | None, Strict(False)] = None
+    raise_above: FiniteFloat | None = None
+    clear_below: FiniteFloat | None = None
+    raise_below: FiniteFloat | None = None
+    clear_above: FiniteFloat | None = None
+    hold_s: Annotated[float | None, Field(ge=0, le=7 * 86_400)] = None
+    samples_min: Annotated[int | None, Field(ge=1, le=100)] = None
+    unit: str | None = None
+
+
+class RulebookTable(Table):
+    rule: Annotated[list[DistrictRuleTable], Field(max_length=RULES_MAX)] = []
+    override: Annotated[list[OverrideTable], Field(max_length=OVERRIDES_MAX)] = []
 
 
 class ProfileTable(Table):

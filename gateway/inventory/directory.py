@@ -11,14 +11,14 @@ from pathlib import Path
 from gateway.errors import ConfigurationError
 from gateway.fleet import Fleet
 from gateway.inventory.parser import parse
-from gateway.inventory.schema import FILES
+from gateway.inventory.schema import FILES, RULES
 
 
 def read_directory(path: Path) -> dict[str, bytes]:
     """Contents of the inventory files in ``path`` by name; other files are left alone."""
     if not path.is_dir():
         raise ConfigurationError(str(path), "", "no such directory", "name the directory of the inventory")
-    names = {name for table in FILES for name in (table.file, table.geojson) if name}
+    names = {name for table in FILES for name in (table.file, table.geojson) if name} | {RULES}
     contents = {}
     for name in sorted(names):
         file = path / name

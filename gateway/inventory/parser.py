@@ -94,6 +94,7 @@ def parse(
     for row in cells(schema.ASSIGNMENTS):
         _assignment(draft, row)
     _refuse_overlaps(draft)
+    _refuse_two_switchings(draft)
     draft.problems.raise_if_any()
     return Fleet(
         areas=tuple(draft.areas.values()),
@@ -109,6 +110,7 @@ def parse(
 
 def _refuse_unknown(files: Mapping[str, bytes], problems: Problems) -> None:
     known = {name for table in schema.FILES for name in (table.file, table.geojson) if name}
+    known.add(schema.RULES)
     for name in sorted(set(files) - known):
         problems.add(name, "", "no file of an inventory", f"known are {', '.join(sorted(known))}")
 
@@ -284,4 +286,23 @@ def _refuse_overlaps(draft: _Draft) -> None:
                 "from",
                 f"{after.device!r} is already at {before.asset!r} then ({first})",
                 "end the earlier assignment with 'to'",
+            )
+
+
+def _refuse_two_switchings(draft: _Draft) -> None:
+    """A switched phase has one contactor: its lamps can not be due at different times."""
+    first: dict[tuple[str, str], tuple[str, str]] = {}
+    for asset in draft.assets.values():
+        feeder, programme = draft.feeders.get(asset.feeder), draft.programmes.get(asset.programme)
+        if feeder is None or programme is None or not feeder.group_switched:
+            continue
+        switching = f"{programme.switch} {programme.on_minute} {programme.off_minute}"
+        circuit = asset.feeder, asset.phase
+        before, name = first.setdefault(circuit, (switching, asset.id))
+        if before != switching:
+            draft.problems.add(
+                draft.lines["asset", asset.id],
+                "programme",
+                f"phase {asset.phase} of the switched feeder {asset.feeder} has another one at {name!r}",
+                "let all lamps of a switched phase have one switching, or mark the feeder as not switched",
             )

@@ -52,3 +52,6 @@ DEVICES: Final = FileSchema("devices.csv", _columns("id profile"))
 ASSIGNMENTS: Final = FileSchema("assignments.csv", _columns("device asset", "from to"))
 
 FILES: Final = (AREAS, CABINETS, FEEDERS, PROGRAMMES, LIGHT_POINTS, SENSORS, DEVICES, ASSIGNMENTS)
+
+RULES: Final = "rules.toml"
+"""Limits of the district; stands in the same directory, and is read by ``decode.rulebook``."""

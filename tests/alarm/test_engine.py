@@ -31,7 +31,7 @@ from gateway.alarm.engine import AlarmEngine, Transitions
 from gateway.alarm.ledger import alarm_id
 from gateway.alarm.trial import trial
 from gateway.alarms import Alarm, AlarmState
-from gateway.errors import StateFormatTooNew
+from gateway.errors import OrderRefused, StateFormatTooNew
 from gateway.fleet import Assignment
 from gateway.model import (
     TIME_ABSENT,
@@ -372,6 +372,43 @@ def test_a_new_limit_keeps_the_state_of_its_rule_and_a_grown_fleet_keeps_everyth
     row = reordered.device_row["lamp-1"]
     ((_, raised),) = after.apply(chunk(run(volts(1, 262.0, row))))
     assert (raised.asset, raised.onset_ns, raised.limit) == ("LP1", NIGHT, 260.0)
+
+
+def test_the_closest_scope_of_a_rule_wins_and_a_rule_switched_off_keeps_quiet() -> None:
+    gentler = replace(OVER_VOLTAGE, raise_at=280.0, scope="area:hoa-phu")
+    gentlest = replace(OVER_VOLTAGE, raise_at=290.0, scope="feeder:F-live")
+    nowhere = replace(OVER_VOLTAGE, scope="asset:LP0", enabled=False)
+    e = engine(spec=replace(LUMINAIRE, rules=(OVER_VOLTAGE, gentler, gentlest, nowhere)))
+    high = [volts(m, 285.0, device) for m in (0, 1) for device in (0, 1, 2)]
+    assert [a.asset for _, a in e.apply(chunk(run(*high)))] == ["LP2"]
+    limits = {asset: [r["above"] for r in e.explain(asset, NIGHT)] for asset in ("LP0", "LP1", "LP2")}
+    assert limits == {"LP0": [], "LP1": [290.0], "LP2": [280.0]}
+
+
+def test_an_alarm_stands_through_an_override_and_clears_where_its_rule_is_switched_off() -> None:
+    e = engine()
+    e.apply(chunk(run(*(volts(m, 270.0, device) for m in (0, 1) for device in (1, 3)))))
+    there = replace(OVER_VOLTAGE, raise_at=280.0, scope="asset:LP1")
+    off = replace(OVER_VOLTAGE, scope="asset:LP3", enabled=False)
+    spec = replace(LUMINAIRE, rules=(*LUMINAIRE.rules, there, off))
+    after = restarted(e, engine(spec=spec))
+    assert said(after.apply(chunk(CONFIGURATION))) == [("LP3", "supplyVoltageTooHigh", "cleared", "normal")]
+    assert said(after.apply(chunk(CLEAR))) == [("LP1", "supplyVoltageTooHigh", "cleared", "returned")]
+
+
+def test_an_explanation_says_why_each_rule_stands_where_it_stands() -> None:
+    e = engine()
+    reading = {"device": 1, "time": NIGHT, "active_power": 1.0, "dimming_level": 100.0}
+    e.apply(chunk(run({**reading, "supply_voltage": 230.0})))
+    rules = {rule["rule"]: rule for rule in e.explain("LP1", NIGHT)}
+    assert rules["supplyVoltageTooHigh"]["why"] == "within the limit"
+    assert rules["lampFailure"]["state"] == "pending"
+    assert (rules["lampFailure"]["below"], rules["lampFailure"]["value"]) == (20.0, 1.0)
+    assert rules["lampUnexpectedOn"]["why"] == "judged only while light due off"
+    assert rules["highTemperature"]["why"] == "the latest reading known has no controller_temperature"
+    assert rules["lampFailure"]["light_due_by"] == "programme"
+    with pytest.raises(OrderRefused):
+        e.explain("LP99", NIGHT)
 
 
 def test_the_test_alarm_tells_everything_and_leaves_nothing_standing() -> None:

@@ -115,6 +115,12 @@ MISTAKES = [
         "F1,CB-1,maybe",
         "feeders.csv:2: group_switched: 'maybe' is neither yes nor no",
     ),
+    (
+        "light_points",
+        "F1,B,2,240.5,night",
+        "F1,A,2,240.5,fix",
+        "light_points.csv:3: programme: phase A of the switched feeder F1 has another one at 'LP-1'",
+    ),
     ("feeders", "yes,ABC", "yes,ABD", "feeders.csv:2: phases: 'ABD' are no phases"),
     ("programmes", "22:00=70", "25:00=70", "programmes.csv:2: steps: '25:00' is no time of day"),
     ("programmes", "22:00=70 04:30=100", "04:30=100 22:00=70", "not in order of the evening"),

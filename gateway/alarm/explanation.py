@@ -1,0 +1,114 @@
+"""Why a rule fired, or did not. In: an evaluator's state, an asset, an instant. Out: one document a rule.
+
+For ``citylight rules explain``: what the operator sees here is what the evaluator would judge the latest
+reading by. Never changes a state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+
+from gateway.alarm.evaluator import Evaluator
+from gateway.alarm.expected import Expectation, ExpectedState, Light, Supply, Why
+from gateway.alarm.rule import METER_GUARD_W, RuleTable, limits
+from gateway.errors import OrderRefused
+from gateway.fleet import Fleet
+from gateway.model import TIME_ABSENT, Float64s, Rule, When, rfc3339
+
+_HOLDS: Final[dict[When, Callable[[ExpectedState], bool]]] = {
+    When.ALWAYS: lambda _: True,
+    When.LIGHT_DUE_ON: lambda due: bool(due.light_due[0] == Light.ON),
+    When.LIGHT_DUE_OFF: lambda due: bool(due.light_due[0] == Light.OFF),
+    When.SUPPLY_DUE: lambda due: bool(due.supply_due[0] == Supply.ON),
+}
+
+
+def explain(
+    fleet: Fleet, evaluator: Evaluator, expectation: Expectation, asset: str, now_ns: int
+) -> list[dict[str, Any]]:
+    """The rules that apply at ``asset`` now, device by device. OrderRefused for an asset there is not."""
+    place = fleet.asset_row.get(asset)
+    if place is None:
+        raise OrderRefused(f"the inventory has no asset {asset!r}")
+    rows = np.arange(len(fleet.devices), dtype=np.int32)
+    here = np.flatnonzero(fleet.assets_at(rows, np.full(len(rows), now_ns, dtype=np.int64)) == place)
+    found = []
+    for row in here.tolist():
+        table = evaluator.tables[fleet.devices[row].profile]
+        applies = np.ones(len(table.rules), dtype=np.bool_)
+        applies[table.scoped] = table.applies[:, place]
+        view = _View(evaluator, expectation, table, row, place)
+        found += [view.document(fleet.devices[row].id, int(k)) for k in np.flatnonzero(applies)]
+    return found
+
+
+class _View:
+    """The latest reading of one device and what was due then."""
+
+    def __init__(
+        self, evaluator: Evaluator, expectation: Expectation, table: RuleTable, device: int, place: int
+    ) -> None:
+        self._table, self._place = table, place
+        self._state, self._local = evaluator.states[table.profile], int(evaluator.local[device])
+        self._time_ns = int(evaluator.latest_ns[device])
+        self._values = evaluator.seen[table.profile][self._local].astype(np.float64)
+        at = np.array([place], dtype=np.int32)
+        self._due: ExpectedState = expectation.at(at, np.array([max(self._time_ns, 0)], dtype=np.int64))
+        level = self._due.level_due
+        if table.level_row >= 0 and not np.isnan(self._values[table.level_row]):
+            level = self._values[[table.level_row]]
+        self._standby_w = expectation.standby_w[at]
+        self._expected_w = expectation.expected_power_w(at, level)
+
+    def document(self, device: str, k: int) -> dict[str, Any]:
+        rule, table = self._table.rules[k], self._table
+        value = float(self._values[table.field[k]])
+        raised = bool(self._state.raised[self._local, k])
+        count = int(self._state.count[self._local, k])
+        raise_at, clear_at = self._limit(table.raise_at, k), self._limit(table.clear_at, k)
+        state = "raised" if raised else "pending" if count else "normal"
+        return {
+            "rule": rule.type,
+            "device": device,
+            "field": rule.field,
+            "severity": rule.severity.value,
+            "scope": rule.scope or "everywhere",
+            "above" if rule.above else "below": raise_at,
+            "clears_at": clear_at,
+            "unit": table.units[k] or None,
+            "hold_s": rule.hold_s,
+            "samples_min": rule.samples_min,
+            "when": rule.when.value,
+            "value": None if np.isnan(value) else value,
+            "time": None if self._time_ns == TIME_ABSENT else rfc3339(self._time_ns),
+            "light_due": Light(int(self._due.light_due[0])).name.lower(),
+            "light_due_by": Why(int(self._due.why[0])).name.lower(),
+            "state": state,
+            "why": self._why(rule, k, value, raise_at, state, count),
+        }
+
+    def _limit(self, column: Float64s, k: int) -> float:
+        return float(limits(self._table, column, self._expected_w, self._standby_w)[k, 0])
+
+    def _why(self, rule: Rule, k: int, value: float, raise_at: float, state: str, count: int) -> str:
+        since = rfc3339(int(self._state.since[self._local, k]))
+        if state == "raised":
+            return f"the limit is broken since {since}, and no healthy sample came"
+        if state == "pending":
+            return (
+                f"broken in {count} of {rule.samples_min} samples since {since}; must last {rule.hold_s:g} s"
+            )
+        if self._time_ns == TIME_ABSENT:
+            return "no reading yet"
+        if np.isnan(value):
+            return f"the latest reading known has no {rule.field}"
+        if not _HOLDS[rule.when](self._due):
+            return f"judged only while {rule.when.value.replace('_', ' ')}"
+        faint = float(self._expected_w[0] - self._standby_w[0]) < METER_GUARD_W
+        if k in self._table.missing and faint:
+            return "the power expected can not be told from standby"
+        broken = value > raise_at if rule.above else value < raise_at
+        return "the limit is broken by readings that were not judged" if broken else "within the limit"

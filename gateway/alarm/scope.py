@@ -1,0 +1,55 @@
+"""Where a rule applies. In: rules with scopes, the inventory. Out: for each rule the assets it applies to.
+
+Of the rules of one type the closest scope wins: asset, feeder, cabinet, the area and those around it, the
+city, everywhere. Never looks at limits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cache
+from typing import Final
+
+import numpy as np
+
+from gateway.fleet import Asset, Fleet
+from gateway.model import Bools, Rule
+
+CITY: Final = "city"
+EVERYWHERE: Final = ""
+
+
+def applicable(rules: Sequence[Rule], fleet: Fleet) -> Bools:
+    """bool[rules, assets]."""
+    applies = np.ones((len(rules), len(fleet.assets)), dtype=np.bool_)
+    for kind in {rule.type for rule in rules if rule.scope != EVERYWHERE}:
+        rows = [row for row, rule in enumerate(rules) if rule.type == kind]
+        known = frozenset(rules[row].scope for row in rows)
+        closest = _closest(fleet, known)
+        for row in rows:
+            applies[row] = closest == rules[row].scope
+    return applies
+
+
+def _closest(fleet: Fleet, known: frozenset[str]) -> np.ndarray[tuple[int], np.dtype[np.str_]]:
+    """For each asset the first of its scopes that is ``known``."""
+
+    @cache  # bounded: by the distinct places of one inventory
+    def of_place(feeder: str, cabinet: str, area: str) -> str:
+        return next((s for s in _around(fleet, feeder, cabinet, area) if s in known), EVERYWHERE)
+
+    def of(asset: Asset) -> str:
+        own = f"asset:{asset.id}"
+        return own if own in known else of_place(asset.feeder, asset.cabinet, asset.area)
+
+    return np.array([of(asset) for asset in fleet.assets], dtype=np.str_)
+
+
+def _around(fleet: Fleet, feeder: str, cabinet: str, area: str) -> Iterator[str]:
+    yield f"feeder:{feeder}"
+    yield f"cabinet:{cabinet}"
+    while area in fleet.area_by_code:
+        yield f"area:{area}"
+        area = fleet.area_by_code[area].parent
+    yield CITY
+    yield EVERYWHERE

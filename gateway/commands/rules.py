@@ -1,0 +1,120 @@
+"""``citylight rules``. In: an asset, or a recorded journal. Out: why rules fired, what they would raise.
+
+``check`` reads the journal's files and changes nothing, so it may look at those of a running gateway.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from gateway import settings, wiring
+from gateway.alarm.engine import AlarmEngine
+from gateway.alarms import Alarm
+from gateway.commands.operate import ask, show
+from gateway.configuration import Configuration, interpret
+from gateway.errors import ConfigurationError, JournalCorrupt
+from gateway.journal.cold import ColdReader
+from gateway.journal.record import Record
+from gateway.journal.segment import SUFFIX, load
+from gateway.model import Chunk
+from gateway.translation import TranslationOptions, Translator
+
+READ_BYTES_MAX: Final = 1 << 20
+
+
+def explain(options: argparse.Namespace) -> int:
+    """Which rules apply at an asset, with which limits, in what state, and why."""
+    found = ask(options, "rules.explain", asset=options.asset)
+    columns = ("rule", "device", "scope", "limit", "clears at", "value", "state", "why")
+    rows = [
+        [
+            rule["rule"],
+            rule["device"],
+            rule["scope"],
+            f"> {rule['above']:g}" if "above" in rule else f"< {rule['below']:g}",
+            f"{rule['clears_at']:g}",
+            None if rule["value"] is None else f"{rule['value']:g} {rule['unit'] or ''}",
+            rule["state"],
+            rule["why"],
+        ]
+        for rule in found
+    ]
+    return show(options, found, columns, rows)
+
+
+def check(options: argparse.Namespace) -> int:
+    """Validate the rules; with a journal, say what they would have raised over it, night by night."""
+    chosen = settings.read(options.config)
+    configuration = interpret(wiring.sources(chosen).pack(), "")
+    rules = sum(len(profile.spec.rules) for profile in configuration.profiles)
+    if options.journal is None:
+        summary: dict[str, Any] = {"rules": rules}
+        print(json.dumps(summary) if options.json else f"{rules} rules are in order")
+        return 0
+    raised = list(_raised(options.journal, configuration, wiring.translation(chosen)))
+    by_type: dict[str, list[Alarm]] = defaultdict(list)
+    for alarm in raised:
+        by_type[alarm.type].append(alarm)
+    nights = Counter(alarm.onset_ns // 86_400_000_000_000 for alarm in raised)
+    summary = {
+        "rules": rules,
+        "raised": len(raised),
+        "most_in_a_day": max(nights.values(), default=0),
+        "types": {
+            kind: {"raised": len(alarms), "assets": len({a.asset for a in alarms})}
+            for kind, alarms in sorted(by_type.items())
+        },
+    }
+    if options.json:
+        print(json.dumps(summary, ensure_ascii=False))
+        return 0
+    table = Table("type", "raised", "assets", box=None)
+    for kind, found in summary["types"].items():
+        table.add_row(Text(kind), str(found["raised"]), str(found["assets"]))
+    Console().print(table)
+    print(f"{len(raised)} alarms in all, {summary['most_in_a_day']} on the worst day")
+    return 0
+
+
+def _raised(directory: Path, configuration: Configuration, options: TranslationOptions) -> Iterator[Alarm]:
+    """Alarms that today's rules raise over the records of ``directory``, whatever was in force then."""
+    engine = AlarmEngine(configuration.fleet, [profile.spec for profile in configuration.profiles])
+    translator = Translator(options, lambda _: configuration, configuration)
+    for records in _stretches(directory):
+        chunk: Chunk = (
+            translator.lost(records)
+            if isinstance(records, JournalCorrupt)
+            else translator.translate(list(records))
+        )
+        yield from (alarm for _, alarm in engine.apply(chunk) if alarm.event == "raised")
+
+
+def _stretches(directory: Path) -> Iterator[list[Record] | JournalCorrupt]:
+    """The journal from its oldest record on; damage is handed on as what it is."""
+    segments = [load(path) for path in sorted(directory.glob(f"*{SUFFIX}"))]
+    if not segments:
+        raise ConfigurationError(
+            str(directory), "", "holds no journal", "name the directory of *.segment files"
+        )
+    reader = ColdReader()
+    ends = [segment.first for segment in segments[1:]] + [segments[-1].survey().next]
+    for segment, end in zip(segments, ends, strict=True):
+        sequence = segment.first
+        while sequence < end:
+            try:
+                records = reader.read(segment, sequence, before=end, bytes_max=READ_BYTES_MAX)
+            except JournalCorrupt as damage:
+                yield damage
+                sequence = damage.resume
+                continue
+            yield records
+            sequence = records[-1].sequence + 1

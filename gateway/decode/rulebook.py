@@ -1,0 +1,123 @@
+"""``rules.toml`` of a district. In: its text, the profiles, the inventory. Out: the profiles with its rules.
+
+An override that names nothing there is, says the same twice, or contradicts itself is a ConfigurationError
+with file and line. Never judges a reading, never reads a file.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from pydantic import ValidationError
+
+from gateway.decode.lines import line_of
+from gateway.decode.profile import TOML_CHARACTERS_MAX, Complaint, Profile, first_mistake
+from gateway.decode.rules import compile_rule, within
+from gateway.decode.schema import OverrideTable, RulebookTable, RuleTable
+from gateway.decode.values import ProfileField
+from gateway.errors import ConfigurationError
+from gateway.fleet import Fleet
+from gateway.model import Rule
+
+FILE: Final = "rules.toml"
+SCOPES: Final = ("area", "cabinet", "feeder", "asset")
+
+
+def apply(text: str, profiles: Sequence[Profile], fleet: Fleet, file: str = FILE) -> tuple[Profile, ...]:
+    """``profiles`` with the rules and overrides that ``text`` (TOML) adds; raises ConfigurationError."""
+
+    def complain(key: str, problem: str, remedy: str) -> ConfigurationError:
+        return ConfigurationError(file, key, problem, remedy, line=line_of(text, key))
+
+    book = _table(text, file)
+    by_name = {profile.name: profile for profile in profiles}
+    tables = {name: {table.type: table for table in p.rule_tables} for name, p in by_name.items()}
+    added: dict[str, list[Rule]] = {name: [] for name in by_name}
+    for number, rule in enumerate(book.rule, 1):
+        wrong = within(complain, f"rule.{number}")
+        profile = _profile(rule.profile, by_name, wrong)
+        if rule.type in tables[profile.name]:
+            raise wrong("type", f"{profile.name} has such a rule", "write an [[override]] of it")
+        table = RuleTable.model_validate(rule.model_dump(exclude={"profile"}))
+        tables[profile.name][rule.type] = table
+        added[profile.name].append(compile_rule(table, _fields(profile), wrong))
+    seen: set[tuple[str, str, str]] = set()
+    for number, override in enumerate(book.override, 1):
+        wrong = within(complain, f"override.{number}")
+        scope = _scope(override, fleet, wrong)
+        for name in _named(override, by_name, tables, wrong):
+            if (name, override.rule, scope) in seen:
+                raise wrong("rule", "is overridden there twice", "keep one of the two")
+            seen.add((name, override.rule, scope))
+            table = _merged(tables[name][override.rule], override)
+            compiled = compile_rule(table, _fields(by_name[name]), wrong)
+            added[name].append(replace(compiled, scope=scope or "city", enabled=override.enabled))
+    return tuple(
+        replace(profile, spec=replace(profile.spec, rules=profile.spec.rules + tuple(added[profile.name])))
+        for profile in profiles
+    )
+
+
+def _table(text: str, file: str) -> RulebookTable:
+    if len(text) > TOML_CHARACTERS_MAX:
+        raise ConfigurationError(file, "", f"is longer than {TOML_CHARACTERS_MAX} characters", "shorten it")
+    try:
+        document = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ConfigurationError(file, "", f"is not TOML: {error}", "mend the line it names") from None
+    try:
+        return RulebookTable.model_validate(document)
+    except ValidationError as error:
+        raise first_mistake(error, document, text, file, RulebookTable) from None
+
+
+def _fields(profile: Profile) -> Mapping[str, ProfileField]:
+    return {field.name: field for field in profile.fields}
+
+
+def _profile(name: str, profiles: Mapping[str, Profile], wrong: Complaint) -> Profile:
+    if name not in profiles:
+        raise wrong("profile", f"{name!r} is no device profile", f"known are {', '.join(sorted(profiles))}")
+    return profiles[name]
+
+
+def _named(
+    override: OverrideTable,
+    profiles: Mapping[str, Profile],
+    tables: Mapping[str, Mapping[str, RuleTable]],
+    wrong: Complaint,
+) -> list[str]:
+    """The profiles whose rule is meant: the one named, or all that have it."""
+    asked = [_profile(override.profile, profiles, wrong).name] if override.profile else list(profiles)
+    found = [name for name in asked if override.rule in tables[name]]
+    if not found:
+        known = sorted({kind for name in asked for kind in tables[name]})
+        raise wrong("rule", f"{override.rule!r} is no rule there", f"known are {', '.join(known)}")
+    return found
+
+
+def _scope(override: OverrideTable, fleet: Fleet, wrong: Complaint) -> str:
+    given = [kind for kind in SCOPES if getattr(override, kind) is not None]
+    if len(given) > 1:
+        raise wrong(given[1], f"stands beside {given[0]}", "name one place, or none for the whole city")
+    if not given:
+        return ""
+    kind, name = given[0], getattr(override, given[0])
+    known = {
+        "area": fleet.area_by_code,
+        "cabinet": {cabinet.id for cabinet in fleet.cabinets},
+        "feeder": fleet.feeder_by_id,
+        "asset": fleet.asset_row,
+    }[kind]
+    if name not in known:
+        raise wrong(kind, f"{name!r} is no {kind} of the inventory", "mend the spelling")
+    return f"{kind}:{name}"
+
+
+def _merged(table: RuleTable, override: OverrideTable) -> RuleTable:
+    """The profile's rule with what the override writes."""
+    written = override.model_dump(exclude_none=True, exclude={"rule", "profile", "enabled", *SCOPES})
+    return table.model_copy(update=written)

@@ -48,6 +48,7 @@ class Alarm:
     members: tuple[str, ...] = ()
     by: str = ""
     comment: str = ""
+    quiet: bool = False  # nobody was told of it, so nobody need be told what becomes of it
 
     def document(self) -> dict[str, Any]:
         """The contract's JSON object for this transition."""

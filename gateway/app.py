@@ -119,7 +119,7 @@ class Gateway:
     def _alarm_follower(self) -> AlarmFollower:
         position, content = self.start.snapshot or (self.journal.first, b"")
         configuration = self.configurations.at(position)
-        engine, counts = self._engine(configuration), Counts()
+        engine, counts = configuration.engine(), Counts()
         if content:
             counts, snapshot = unpack_snapshot(content)
             engine.restore(snapshot)
@@ -137,15 +137,12 @@ class Gateway:
             snapshot_s=self.settings.alarms.snapshot_s,
         )
 
-    def _engine(self, configuration: Configuration) -> AlarmEngine:
-        return AlarmEngine(configuration.fleet, [profile.spec for profile in configuration.profiles])
-
     def _rebuild(self, engine: AlarmEngine, control: Control) -> AlarmEngine:
         """The engine of the configuration that ``control`` puts in force, in the state of the old one."""
         configuration = self.configurations.named(control.hash)
         if configuration.fleet is engine.fleet:
             return engine
-        new = self._engine(configuration)
+        new = configuration.engine()
         new.restore(engine.snapshot())
         self._look(configuration, new)
         return new

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 
 import msgspec
 
+from gateway.alarm.engine import AlarmEngine
+from gateway.alarm.options import AlarmOptions
 from gateway.decode import rulebook
 from gateway.decode.profile import Profile, load
 from gateway.errors import ConfigurationError, JournalError
@@ -40,6 +42,11 @@ class Configuration:
     hash: str
     fleet: Fleet
     profiles: tuple[Profile, ...]
+    options: AlarmOptions = field(default_factory=AlarmOptions)
+
+    def engine(self) -> AlarmEngine:
+        """A fresh alarm engine for it."""
+        return AlarmEngine(self.fleet, [profile.spec for profile in self.profiles], self.options)
 
 
 def interpret(content: bytes, name: str) -> Configuration:
@@ -54,9 +61,12 @@ def interpret(content: bytes, name: str) -> Configuration:
         profiles[profile.name] = (file, profile)
     fleet = parse(sources.inventory, profiles=profiles, time_zone=sources.time_zone)
     known = tuple(profile for _, profile in profiles.values())
-    if rulebook.FILE in sources.inventory:
-        known = rulebook.apply(_text(sources.inventory[rulebook.FILE], rulebook.FILE), known, fleet)
-    return Configuration(name, fleet, known)
+    if rulebook.FILE not in sources.inventory:
+        return Configuration(name, fleet, known)
+    rules = _text(sources.inventory[rulebook.FILE], rulebook.FILE)
+    known = rulebook.apply(rules, known, fleet)
+    options = AlarmOptions(**rulebook.practice(rules, asdict(AlarmOptions())))  # type: ignore[arg-type]
+    return Configuration(name, fleet, known, options)
 
 
 def _text(content: bytes, file: str) -> str:

@@ -69,7 +69,8 @@ class Deliveries:
             courier.wake()
 
     async def _active(self) -> list[Alarm]:
-        return await self._database.transact(alarms.active)
+        standing = await self._database.transact(alarms.active)
+        return [alarm for alarm in standing if not alarm.quiet]
 
     async def _look(self) -> None:
         """What figures are made of but only state.db knows."""

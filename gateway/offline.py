@@ -24,7 +24,7 @@ def _engine(files: DataDirectory) -> AlarmEngine:
     """The alarms as the last process left them."""
     position, content = files.start.snapshot or (files.journal.first, b"")
     configuration = files.configurations.at(position)
-    engine = AlarmEngine(configuration.fleet, [profile.spec for profile in configuration.profiles])
+    engine = configuration.engine()
     if content:
         engine.restore(unpack_snapshot(content)[1])
     return engine

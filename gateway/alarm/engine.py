@@ -9,17 +9,30 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
+import numpy as np
+
 from gateway.alarm import silence, snapshot
+from gateway.alarm.cabinet import CabinetReports
+from gateway.alarm.cause import SEVERITIES, Causes
+from gateway.alarm.circuits import circuits_of
+from gateway.alarm.energised import Energised
 from gateway.alarm.evaluator import Crossing, Evaluator
-from gateway.alarm.expected import Expectation
+from gateway.alarm.expected import Expectation, Supply
 from gateway.alarm.explanation import explain
-from gateway.alarm.ledger import Condition, Ledger, Source
+from gateway.alarm.ledger import Condition, Key, Ledger, Source
+from gateway.alarm.options import AlarmOptions
 from gateway.alarm.silence import Silence, SilenceWatch
 from gateway.alarm.wording import Wording
 from gateway.alarms import Alarm
 from gateway.errors import OrderRefused
-from gateway.fleet import Fleet
+from gateway.fleet import BENCH, Fleet
 from gateway.model import Chunk, Control, ProfileSpec, Run, SessionEvent, Severity, Tick
+
+REVIEW_NS: Final = 900_000_000_000
+"""How many reports a device may miss is worked out anew this often."""
+
+OF_GROUP: Final = "@"
+"""In the rule key of a source: the condition is a group's and no device's."""
 
 GATEWAY: Final = "gateway"
 """Asset id of the gateway itself; it has no area, and every recipient hears of it."""
@@ -35,13 +48,22 @@ class AlarmEngine:
     """Alarms of one configuration. For another one: a new engine that restores this one's snapshot."""
 
     def __init__(
-        self, fleet: Fleet, specs: Iterable[ProfileSpec], *, settle_s: float = silence.SETTLE_S
+        self, fleet: Fleet, specs: Iterable[ProfileSpec], options: AlarmOptions | None = None
     ) -> None:
-        specs = tuple(specs)
+        specs, options = tuple(specs), options or AlarmOptions()
         self.fleet = fleet
         self.expectation = Expectation(fleet)
         self.evaluator = Evaluator(fleet, specs, self.expectation)
-        self.watch = SilenceWatch(fleet, specs, self.expectation, settle_s=settle_s)
+        self.circuits = circuits = circuits_of(fleet)
+        self.watch = SilenceWatch(fleet, specs, circuits, options)
+        self.energised = Energised(circuits, len(fleet.devices), self.expectation, options)
+        self.reports = CabinetReports(fleet, specs)
+        self.causes = Causes(
+            fleet, circuits, self.expectation, self.watch, self.energised, self.reports, options
+        )
+        self._circuit = np.append(circuits.of_asset, BENCH)
+        self._step_ns = round(options.step_s * 1e9)
+        self.waited_ns = 0  # listening time since groups were last looked at
         self.ledger = Ledger(Wording(fleet))
         self._wording = Wording(fleet)
         self.refused = 0  # operators' acts that came too late or were not understood
@@ -58,7 +80,7 @@ class AlarmEngine:
                 transitions += self._run(part)
                 continue
             if isinstance(part, Tick):
-                alarms = [a for found in self.watch.tick(part) for a in self._silence(found)]
+                alarms = self._tick(part)
             elif isinstance(part, SessionEvent):
                 alarms = self._session(part)
             else:
@@ -72,7 +94,7 @@ class AlarmEngine:
 
     def snapshot(self) -> bytes:
         """Everything ``restore`` needs; equal states give equal bytes."""
-        return snapshot.pack(self.fleet, self.evaluator, self.watch, self.ledger)
+        return snapshot.pack(self)
 
     def restore(self, content: bytes) -> None:
         """Take up a snapshot, also one of another configuration; only in a new engine.
@@ -81,13 +103,13 @@ class AlarmEngine:
         holds up is cleared, with reason ``configuration``, by the Control record that put it in force.
         Raises StateFormatTooNew for a snapshot of a later version.
         """
-        snapshot.unpack(content, self.fleet, self.evaluator, self.watch, self.ledger)
+        snapshot.unpack(content, self)
 
     def _stands(self, source: Source) -> bool:
         """Whether the device and rule that hold up an alarm still exist, at the same asset."""
         device, rule = source
         if not device:
-            return True
+            return OF_GROUP not in rule or self.causes.is_open(self.ledger.key_of[source])
         row = self.fleet.device_row.get(device)
         if row is None:
             return False
@@ -104,12 +126,71 @@ class AlarmEngine:
     def _asset_id(self, row: int) -> str:
         return self.fleet.assets[row].id if row >= 0 else ""
 
+    def _tick(self, tick: Tick) -> list[Alarm]:
+        """Groups before members: what an alarm of a group accounts for is raised under it."""
+        alarms = [a for moved in self.watch.redraw(tick.wall_ns) for a in self._silence(moved)]
+        self.waited_ns += self.watch.listen(tick)
+        if self.waited_ns < self._step_ns:
+            return alarms
+        elapsed_ns, self.waited_ns = self.waited_ns, 0
+        energised, wall_ns = self.energised, tick.wall_ns
+        energised.step(elapsed_ns, wall_ns, self.reports, self.watch.circuit, self.watch.interval_ns)
+        self.settle()
+        self.watch.advance(elapsed_ns, wall_ns, energised.state == Supply.ON)
+        if energised.now_ns // REVIEW_NS != (energised.now_ns - elapsed_ns) // REVIEW_NS:
+            self.watch.review()
+        ended, began, past = self.causes.step(wall_ns)
+        for key in ended:
+            alarms += self.ledger.end(_of_group(key), wall_ns, None, None)
+        for key in began:
+            alarms += self._begin_group(key, wall_ns)
+        for parent in past:
+            alarms += self.ledger.release(parent.alarm)
+        return alarms + [a for found in self.watch.find(wall_ns) for a in self._silence(found)]
+
+    def settle(self) -> None:
+        """Tell the evaluator which assets have had power for long enough."""
+        self.evaluator.settled = np.append(self.energised.settled(), True)[self._circuit[:-1]]
+
+    def _begin_group(self, key: Key, wall_ns: int) -> list[Alarm]:
+        """An alarm of a group, and what it accounts for put under it."""
+        asset, kind = key
+        parent, members = self.causes.standing[key], self.causes.member_ids(key)
+        area, feeder = self.causes.place(key)
+        text = self._wording.group(kind, asset, parent.onset_ns, members)
+        alarms = self.ledger.begin(
+            Condition(
+                _of_group(key),
+                kind,
+                asset,
+                area,
+                feeder,
+                SEVERITIES[kind],
+                parent.onset_ns,
+                wall_ns,
+                None,
+                None,
+                text,
+                self.causes.parent_of(key),
+                members,
+            )
+        )
+        identity = self.ledger.standing[key].alarm.id
+        self.causes.named(key, identity)
+        for other in sorted(self.ledger.standing):
+            if other != key and self.causes.parent_of(other) == identity:
+                alarms += self.ledger.suppress(other, identity)
+        return alarms
+
     def _run(self, run: Run) -> Transitions:
         found: list[tuple[tuple[int, int, int], Crossing | Silence]] = []
         for batch in run.batches:
             judgement = self.evaluator.judge(batch)
-            live = judgement.live
-            for position, heard in self.watch.hear(batch.device[live], batch.time_ns[live]):
+            live, device = judgement.live, batch.device[judgement.live]
+            fresh = batch.received_ns[live] - batch.time_ns[live] <= 2 * self.watch.interval_ns[device]
+            self.energised.hear(device[fresh])
+            self.reports.observe(batch, live, judgement.asset, self.energised.now_ns)
+            for position, heard in self.watch.hear(device, batch.time_ns[live]):
                 row = live[position]
                 place = (int(batch.sequence[row]), int(batch.index[row]), int(batch.sample[row]))
                 found.append((place, heard))
@@ -168,6 +249,7 @@ class AlarmEngine:
                 value,
                 limit,
                 text,
+                self.causes.parent_of((asset.id, kind)),
             )
         )
 
@@ -202,3 +284,8 @@ class AlarmEngine:
         except OrderRefused:
             self.refused += 1
             return []
+
+
+def _of_group(key: Key) -> Source:
+    asset, kind = key
+    return "", f"{kind}{OF_GROUP}{asset}"

@@ -50,6 +50,7 @@ class Judgement:
 
     crossings: list[Crossing]
     live: Int64s
+    asset: Int32s  # where each of them stood, or BENCH
 
 
 @dataclass(slots=True)
@@ -166,6 +167,8 @@ class Evaluator:
             self.seen[name] = np.full((len(rows), len(spec_of[name].numeric)), np.nan, dtype=np.float32)
         self.busy = np.zeros(len(fleet.devices), dtype=np.bool_)
         self.latest_ns = np.full(len(fleet.devices), TIME_ABSENT, dtype=np.int64)
+        # Assets whose circuit has had time for boot and self-tests; before, no lamp is judged by its light.
+        self.settled: Bools = np.ones(len(fleet.assets), dtype=np.bool_)
         self.judged = self.late = self.replayed = self.on_bench = 0
 
     def judge(self, batch: ReadingBatch) -> Judgement:
@@ -184,23 +187,23 @@ class Evaluator:
         self.on_bench += on_bench
         self.judged += len(live) - on_bench
         if not rules.rules or not len(live):
-            return Judgement([], live)
+            return Judgement([], live, asset)
         scene = self._scene(rules, batch, live, asset, placed)
         self.busy[device[scene.breach.any(axis=0)]] = True
         touched = np.flatnonzero(self.busy[device])
         if not len(touched):
-            return Judgement([], live)
+            return Judgement([], live, asset)
         scene = scene.take(touched)
         healthy = scene.healthy()
         moving = self._moving(scene, healthy)
         if not len(moving):
-            return Judgement([], live)
+            return Judgement([], live, asset)
         scene, healthy = scene.take(moving), healthy[:, moving]
         crossings: list[Crossing] = []
         for at in occurrences(batch.device[scene.rows]):
             crossings += self._advance(scene, healthy, at)
         crossings.sort(key=lambda crossing: crossing.place)
-        return Judgement(crossings, live)
+        return Judgement(crossings, live, asset)
 
     def _scene(
         self, rules: RuleTable, batch: ReadingBatch, live: Int64s, asset: Int32s, placed: Bools
@@ -213,6 +216,7 @@ class Evaluator:
             skew = np.where(batch.time_from_device[live], batch.skew_ns[live], 0)
             due = self._expectation.at(known, batch.time_ns[live], skew)
             sample = sample & _conditions(due)[rules.when]
+            sample[rules.lit_only] &= self.settled[known]
             standby_w = self._expectation.standby_w[known]
             if rules.power_row >= 0:
                 lamps_lit = lit(values[rules.power_row], standby_w)

@@ -46,6 +46,8 @@ class Condition:
     value: float | None
     limit: float | None
     text: tuple[str, str]
+    parent: str = ""  # id of the alarm of a group that accounts for it
+    members: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -82,6 +84,7 @@ class Ledger:
                 return []
             return [self._worsen(standing, condition)]
         onset_ns = max(condition.onset_ns, self.ended_ns.get(key, condition.onset_ns))
+        happening = Happening.HIDDEN if condition.parent else Happening.RAISED
         alarm = Alarm(
             id=alarm_id(condition.asset, condition.type, onset_ns),
             type=condition.type,
@@ -90,7 +93,7 @@ class Ledger:
             area=condition.area,
             feeder=condition.feeder,
             severity=condition.severity,
-            state=after(AlarmState.NORMAL, Happening.RAISED),
+            state=after(AlarmState.NORMAL, happening),
             onset_ns=onset_ns,
             raised_ns=condition.time_ns,
             cleared_ns=None,
@@ -99,7 +102,10 @@ class Ledger:
             text_vi=condition.text[0],
             text_en=condition.text[1],
             transition=1,
-            event=EVENT[Happening.RAISED],
+            event=EVENT[happening],
+            parent=condition.parent or None,
+            members=condition.members,
+            quiet=bool(condition.parent),
         )
         superseded = []
         if standing is not None:
@@ -117,6 +123,22 @@ class Ledger:
     def withdraw(self, source: Source, time_ns: int) -> list[Alarm]:
         """A source is gone from the configuration."""
         return self._release(source, Happening.WITHDRAWN, time_ns, by="", comment="configuration")
+
+    def suppress(self, key: Key, parent: str) -> list[Alarm]:
+        """The alarm of ``key``, if one stands, is accounted for by the alarm ``parent``."""
+        standing = self.standing.get(key)
+        if standing is None or not standing.sources or standing.alarm.parent == parent:
+            return []
+        return [self._move(key, standing, Happening.SUPPRESSED, parent=parent, by="", comment="")]
+
+    def release(self, parent: str) -> list[Alarm]:
+        """What ``parent`` accounted for and still stands is an alarm of its own now."""
+        hidden = AlarmState.SUPPRESSED
+        left = [k for k, s in self.standing.items() if s.alarm.parent == parent and s.alarm.state is hidden]
+        return [
+            self._move(key, self.standing[key], Happening.RELEASED, parent=None, quiet=False)
+            for key in sorted(left)
+        ]
 
     def acknowledge(self, identity: str, by: str, comment: str) -> Alarm:
         """An operator has seen it. OrderRefused when there is no such alarm or nothing to acknowledge."""

@@ -17,6 +17,9 @@ class Happening(StrEnum):
     """What can happen to an alarm."""
 
     RAISED = "raised"
+    HIDDEN = "hidden"  # raised, but an alarm of its group accounts for it
+    SUPPRESSED = "suppressed"  # an alarm of its group came to account for it
+    RELEASED = "released"  # that alarm is over, and it still stands
     WORSENED = "worsened"  # a more severe limit was crossed: it wants a new acknowledgement
     ACKNOWLEDGED = "acknowledged"
     CLEARED = "cleared"
@@ -33,12 +36,23 @@ TABLE: Final = {
     (AlarmState.ACKNOWLEDGED, Happening.WORSENED): AlarmState.UNACKNOWLEDGED,
     (AlarmState.ACKNOWLEDGED, Happening.CLEARED): AlarmState.NORMAL,
     (AlarmState.ACKNOWLEDGED, Happening.WITHDRAWN): AlarmState.NORMAL,
+    (AlarmState.NORMAL, Happening.HIDDEN): AlarmState.SUPPRESSED,
+    (AlarmState.UNACKNOWLEDGED, Happening.SUPPRESSED): AlarmState.SUPPRESSED,
+    (AlarmState.ACKNOWLEDGED, Happening.SUPPRESSED): AlarmState.SUPPRESSED,
+    (AlarmState.SUPPRESSED, Happening.SUPPRESSED): AlarmState.SUPPRESSED,
+    (AlarmState.SUPPRESSED, Happening.WORSENED): AlarmState.SUPPRESSED,
+    (AlarmState.SUPPRESSED, Happening.RELEASED): AlarmState.UNACKNOWLEDGED,
+    (AlarmState.SUPPRESSED, Happening.CLEARED): AlarmState.NORMAL,
+    (AlarmState.SUPPRESSED, Happening.WITHDRAWN): AlarmState.NORMAL,
     (AlarmState.RETURNED, Happening.ACKNOWLEDGED): AlarmState.NORMAL,
     (AlarmState.RETURNED, Happening.SUPERSEDED): AlarmState.NORMAL,
 }
 
 EVENT: Final = {
     Happening.RAISED: "raised",
+    Happening.HIDDEN: "raised",
+    Happening.SUPPRESSED: "updated",
+    Happening.RELEASED: "updated",
     Happening.WORSENED: "updated",
     Happening.ACKNOWLEDGED: "acknowledged",
     Happening.CLEARED: "cleared",

@@ -1,4 +1,4 @@
-"""The engine's memory as bytes and back. In: evaluator, silence watch, ledger. Out: a versioned snapshot.
+"""The engine's memory as bytes and back. In: an alarm engine. Out: a versioned snapshot, and it filled again.
 
 Keyed by device id and rule key, so it can be read under another inventory or other rules: what still has
 a name is kept, the rest is left out. Never writes a file.
@@ -6,21 +6,26 @@ a name is kept, the rest is left out. Never writes a file.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 import numpy as np
 import zstandard
 
+from gateway.alarm import group_memory
+from gateway.alarm.circles import Circle
 from gateway.alarm.evaluator import Evaluator, RuleState
-from gateway.alarm.ledger import Ledger, Standing
-from gateway.alarm.silence import Circle, SilenceWatch
+from gateway.alarm.group_memory import mapped
+from gateway.alarm.ledger import Standing
 from gateway.alarms import Alarm
 from gateway.errors import StateFormatTooNew
 from gateway.fleet import BENCH, Fleet
-from gateway.model import TIME_ABSENT, Int32s, Int64s, Tick
+from gateway.model import TIME_ABSENT, Tick
 
-FORMAT: Final = 1
+if TYPE_CHECKING:
+    from gateway.alarm.engine import AlarmEngine
+
+FORMAT: Final = 2  # 2: groups; 1 is still read
 BYTES_MAX: Final = 512 * 1024 * 1024
 _COMPRESSION_LEVEL: Final = 1
 
@@ -57,14 +62,16 @@ class _Content(msgspec.Struct, array_like=True):
     standing: list[tuple[Alarm, list[tuple[str, str]]]]
     ended_ns: list[tuple[str, str, int]]
     counts: tuple[int, int, int, int]
+    groups: group_memory.Groups | None = None
 
 
 class _Head(msgspec.Struct, array_like=True):
     format: int
 
 
-def pack(fleet: Fleet, evaluator: Evaluator, watch: SilenceWatch, ledger: Ledger) -> bytes:
+def pack(engine: AlarmEngine) -> bytes:
     """Equal states give equal bytes."""
+    fleet, evaluator, watch, ledger = engine.fleet, engine.evaluator, engine.watch, engine.ledger
     content = _Content(
         format=FORMAT,
         devices=[device.id for device in fleet.devices],
@@ -72,36 +79,45 @@ def pack(fleet: Fleet, evaluator: Evaluator, watch: SilenceWatch, ledger: Ledger
         age_ns=watch.age_ns().tobytes(),
         rules=[_pack_rules(fleet, evaluator, name) for name in sorted(evaluator.states)],
         drawn_ns=watch.drawn_ns,
-        circles=[_Circle(c.key, c.counted_ns, c.energised_ns, c.stretches) for c in watch.circles],
+        circles=[
+            _Circle(c.key, c.counted_ns, c.energised_ns, c.stretches)
+            for c in sorted(watch.circles.kept(), key=lambda circle: circle.key)
+        ],
         onset_ns=[(fleet.devices[row].id, onset) for row, onset in sorted(watch.onset_ns.items())],
         last_tick=watch.last,
         standing=[(s.alarm, sorted(s.sources)) for _, s in sorted(ledger.standing.items())],
         ended_ns=[(*key, time_ns) for key, time_ns in sorted(ledger.ended_ns.items())],
         counts=(evaluator.judged, evaluator.late, evaluator.replayed, evaluator.on_bench),
+        groups=group_memory.pack(engine),
     )
     return zstandard.compress(msgspec.msgpack.encode(content), _COMPRESSION_LEVEL)
 
 
-def unpack(packed: bytes, fleet: Fleet, evaluator: Evaluator, watch: SilenceWatch, ledger: Ledger) -> None:
-    """Fill fresh parts of an engine. Raises StateFormatTooNew for a later format."""
+def unpack(packed: bytes, engine: AlarmEngine) -> None:
+    """Fill a fresh engine. Raises StateFormatTooNew for a later format."""
+    fleet, evaluator, watch, ledger = engine.fleet, engine.evaluator, engine.watch, engine.ledger
     plain = zstandard.decompress(packed, max_output_size=BYTES_MAX)
     if msgspec.msgpack.decode(plain, type=_Head).format > FORMAT:
         raise StateFormatTooNew("the alarm snapshot was written by a later version; upgrade this one")
     content = msgspec.msgpack.decode(plain, type=_Content)
     rows = np.array([fleet.device_row.get(name, -1) for name in content.devices], dtype=np.int32)
-    evaluator.latest_ns = _mapped(content.latest_ns, rows, TIME_ABSENT, len(fleet.devices))
+    size = len(fleet.devices)
+    evaluator.latest_ns = mapped(content.latest_ns, rows, TIME_ABSENT, size)
     evaluator.judged, evaluator.late, evaluator.replayed, evaluator.on_bench = content.counts
     for kept in content.rules:
         _unpack_rules(kept, fleet, evaluator)
     if content.drawn_ns is not None:
         onsets = {fleet.device_row[d]: onset for d, onset in content.onset_ns if d in fleet.device_row}
         circles = [_circle(circle) for circle in content.circles]
-        watch.draw(content.drawn_ns, circles, _mapped(content.age_ns, rows, 0, len(fleet.devices)), onsets)
+        age_ns = mapped(content.age_ns, rows, 0, size)
+        watch.restore(content.drawn_ns, circles, age_ns, onsets)
     watch.last = content.last_tick
     ledger.restore(
         [Standing(alarm, set(sources)) for alarm, sources in content.standing],
         {(asset, kind): time_ns for asset, kind, time_ns in content.ended_ns},
     )
+    if content.groups is not None:
+        group_memory.unpack(content.groups, engine, rows)
 
 
 def _pack_rules(fleet: Fleet, evaluator: Evaluator, profile: str) -> _Rules:
@@ -157,16 +173,5 @@ def _unpack_rules(kept: _Rules, fleet: Fleet, evaluator: Evaluator) -> None:
         evaluator.busy[row] = bool((state.count[local] > 0).any() or state.raised[local].any())
 
 
-def _mapped(packed: bytes, rows: Int32s, default: int, size: int) -> Int64s:
-    """Column of the old inventory in the order of the new one."""
-    column = np.full(size, default, dtype=np.int64)
-    known = rows >= 0
-    column[rows[known]] = np.frombuffer(packed, dtype=np.int64)[known]
-    return column
-
-
 def _circle(kept: _Circle) -> Circle:
-    circle = Circle(kept.key, BENCH, False, 0)
-    circle.counted_ns, circle.energised_ns = kept.counted_ns, kept.energised_ns
-    circle.stretches = kept.stretches
-    return circle
+    return Circle(kept.key, BENCH, False, 0, kept.counted_ns, kept.energised_ns, kept.stretches)

@@ -50,6 +50,11 @@ NAMES: Final = {
     "rainTooHeavy": ("Mưa rất to", "Rain very heavy"),
     "windTooStrong": ("Gió rất mạnh", "Wind very strong"),
     "trafficCongested": ("Ùn tắc giao thông", "Traffic congested"),
+    "feederOpen": ("Tuyến đèn mất điện, tủ vẫn có điện", "Feeder dark, its cabinet has power"),
+    "feederPresumedDark": ("Tuyến đèn có thể đã mất điện", "Feeder presumed dark"),
+    "switchingErrorOff": ("Tủ không đóng điện theo lịch", "Not switched on as planned"),
+    "switchingErrorOn": ("Tủ không cắt điện theo lịch", "Not switched off as planned"),
+    "phaseLoss": ("Mất pha", "Phase lost"),
     "communicationFailure": ("Thiết bị không gửi dữ liệu", "Device silent"),
     "dataGap": ("Mất một đoạn dữ liệu", "A stretch of data was lost"),
     "test": ("Cảnh báo thử", "Test alarm"),
@@ -83,6 +88,14 @@ class Wording:
         numbers_vi = f"{_number(value)}{unit}, ngưỡng {_number(limit)}{unit}".replace(".", ",")
         return f"{vi}: {numbers_vi}", f"{en}: {_number(value)}{unit}, limit {_number(limit)}{unit}"
 
+    def group(self, kind: str, asset: str, onset_ns: int, members: tuple[str, ...]) -> tuple[str, str]:
+        """The sentences for a group: how many light points, and which in pole order."""
+        vi, en = self.sentence(kind, asset, onset_ns, None, None, "")
+        if not members:
+            return vi, en
+        span = members[0] if len(members) == 1 else f"{members[0]} – {members[-1]}"
+        return f"{vi}: {len(members)} điểm, {span}", f"{en}: {len(members)} points, {span}"
+
     def ended(self, vi: str, en: str, time_ns: int) -> tuple[str, str]:
         """The sentences of an alarm whose condition is over."""
         day, clock = self._local(time_ns)
@@ -97,10 +110,15 @@ class Wording:
     def _place(self, asset_id: str) -> str:
         row = self._fleet.asset_row.get(asset_id)
         if row is None:
-            return asset_id
+            return self._group(asset_id)
         asset = self._fleet.assets[row]
         area = self._fleet.area_by_code.get(asset.area)
         return ", ".join(part for part in (asset.id, asset.road, area.name if area else asset.area) if part)
+
+    def _group(self, name: str) -> str:
+        """A feeder, or ``feeder/phase``, with the cabinet it hangs on."""
+        feeder = self._fleet.feeder_by_id.get(name.split("/")[0])
+        return name if feeder is None else f"{name}, {feeder.cabinet}"
 
     def _local(self, time_ns: int) -> tuple[datetime, str]:
         local = datetime.fromtimestamp(time_ns // 1_000_000_000, UTC).astimezone(self._zone)

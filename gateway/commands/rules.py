@@ -17,7 +17,6 @@ from rich.table import Table
 from rich.text import Text
 
 from gateway import settings, wiring
-from gateway.alarm.engine import AlarmEngine
 from gateway.alarms import Alarm
 from gateway.commands.operate import ask, show
 from gateway.configuration import Configuration, interpret
@@ -87,7 +86,7 @@ def check(options: argparse.Namespace) -> int:
 
 def _raised(directory: Path, configuration: Configuration, options: TranslationOptions) -> Iterator[Alarm]:
     """Alarms that today's rules raise over the records of ``directory``, whatever was in force then."""
-    engine = AlarmEngine(configuration.fleet, [profile.spec for profile in configuration.profiles])
+    engine = configuration.engine()
     translator = Translator(options, lambda _: configuration, configuration)
     for records in _stretches(directory):
         chunk: Chunk = (

@@ -61,6 +61,17 @@ def apply(text: str, profiles: Sequence[Profile], fleet: Fleet, file: str = FILE
     )
 
 
+def practice(text: str, defaults: Mapping[str, float], file: str = FILE) -> dict[str, float]:
+    """``defaults`` with what the table ``[practice]`` says otherwise; raises ConfigurationError."""
+    written = _table(text, file).practice
+    for key in written:
+        if key not in defaults:
+            name = f"practice.{key}"
+            remedy = f"known are {', '.join(defaults)}"
+            raise ConfigurationError(file, name, "is no number of practice", remedy, line=line_of(text, name))
+    return {key: type(default)(written.get(key, default)) for key, default in defaults.items()}
+
+
 def _table(text: str, file: str) -> RulebookTable:
     if len(text) > TOML_CHARACTERS_MAX:
         raise ConfigurationError(file, "", f"is longer than {TOML_CHARACTERS_MAX} characters", "shorten it")

@@ -109,6 +109,7 @@ class OverrideTable(Table):
 class RulebookTable(Table):
     rule: Annotated[list[DistrictRuleTable], Field(max_length=RULES_MAX)] = []
     override: Annotated[list[OverrideTable], Field(max_length=OVERRIDES_MAX)] = []
+    practice: dict[str, Annotated[float, Field(ge=0, le=7 * 86_400)]] = {}
 
 
 class ProfileTable(Table):

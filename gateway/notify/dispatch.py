@@ -66,7 +66,9 @@ class OutboxRow:
 
 
 def rows_for(alarm: Alarm, recipients: Iterable[Recipient]) -> list[OutboxRow]:
-    """Messages for one transition, in the order in which they are to be sent."""
+    """Messages for one transition, in the order in which they are to be sent; none for a quiet alarm."""
+    if alarm.quiet:
+        return []
     rows = []
     for recipient in recipients:
         if recipient.wants(alarm):

@@ -9,25 +9,43 @@ from time import process_time_ns
 import numpy as np
 from district import LUMINAIRE, MINUTE, S, fleet, local, tick
 
-from gateway.alarm.expected import Expectation
+from gateway.alarm.circuits import circuits_of
+from gateway.alarm.expected import Expectation, Supply
+from gateway.alarm.options import AlarmOptions
 from gateway.alarm.silence import Silence, SilenceWatch
 from gateway.fleet import Asset, Assignment, Device, Fleet
+from gateway.model import Tick
 
 NIGHT, NOON = local("2026-11-20 20:00"), local("2026-11-20 12:00")
 SWITCHED, LIVE = 0, 1
 LIMIT = 4 * 15 * MINUTE
 
 
-def watch(lamps: int = 2, district: Fleet | None = None) -> SilenceWatch:
-    district = district or fleet(lamps)
-    return SilenceWatch(district, [LUMINAIRE], Expectation(district))
+class Watch(SilenceWatch):
+    """Supply as planned, looked at with every tick."""
+
+    def __init__(self, district: Fleet) -> None:
+        self._planned = Expectation(district)
+        self._tree = circuits_of(district)
+        super().__init__(district, [LUMINAIRE], self._tree, AlarmOptions())
+
+    def tick(self, at: Tick) -> list[Silence]:
+        moved = self.redraw(at.wall_ns)
+        wall = np.full(len(self._tree), at.wall_ns, dtype=np.int64)
+        powered = self._planned.at(self._tree.asset, wall).supply_due == Supply.ON
+        self.advance(self.listen(at), at.wall_ns, powered)
+        return moved + self.find(at.wall_ns)
+
+
+def watch(lamps: int = 2, district: Fleet | None = None) -> Watch:
+    return Watch(district or fleet(lamps))
 
 
 def ticks(start: int, minutes: float, step_s: int = 30) -> Iterator[int]:
     return iter(range(start, start + round(minutes * MINUTE) + 1, step_s * S))
 
 
-def pass_time(w: SilenceWatch, start: int, minutes: float) -> list[Silence]:
+def pass_time(w: Watch, start: int, minutes: float) -> list[Silence]:
     return [found for at in ticks(start, minutes) for found in w.tick(tick(at))]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gateway.decode.catalog import load_directories
-from gateway.decode.rulebook import apply
+from gateway.decode.rulebook import apply, practice
 from gateway.errors import ConfigurationError
 from gateway.inventory.directory import load_directory
 from gateway.model import Rule
@@ -91,6 +91,15 @@ def test_a_mistake_is_named_with_its_line(text: str, old: str, new: str, line: i
     assert says in str(error)
     assert (error.file, error.line) == ("rules.toml", line)
     assert str(error).startswith(f"rules.toml:{line}: ")
+
+
+def test_numbers_of_practice_are_settings_and_an_unknown_one_is_refused() -> None:
+    defaults = {"settle_s": 900.0, "members_min": 3}
+    assert practice("[practice]\nmembers_min = 5\n", defaults) == {"settle_s": 900.0, "members_min": 5}
+    with pytest.raises(ConfigurationError, match=r"rules.toml:2: practice.setle_s"):
+        practice("[practice]\nsetle_s = 5\n", defaults)
+    with pytest.raises(ConfigurationError, match=r"rules.toml:2"):
+        practice("[practice]\nsettle_s = -5\n", defaults)
 
 
 def test_what_is_no_toml_is_refused_with_the_line_the_parser_names() -> None:

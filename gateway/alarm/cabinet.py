@@ -1,0 +1,85 @@
+"""What cabinets said last. In: readings of their meters and contacts. Out: columns per cabinet and phase.
+
+Fields by uCIFI name: ``phaseN_voltage`` before the contactor, ``phaseN_load_voltage`` behind it,
+``phaseN_current``, ``phaseN_active_power``, ``contactor_closed``, ``door_open``, ``selector_mode``.
+Never judges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+import numpy as np
+
+from gateway.fleet import BENCH, Fleet
+from gateway.model import Bools, FieldKind, Float64s, Int32s, Int64s, ProfileSpec, ReadingBatch
+
+PHASED: Final = ("voltage", "load_voltage", "current", "active_power")
+CONTACTS: Final = ("contactor_closed", "door_open")
+SELECTOR: Final = "selector_mode"
+MANUAL: Final = "manual"
+COLUMNS: Final = (*(f"phase{n}_{what}" for what in PHASED for n in (1, 2, 3)), *CONTACTS, SELECTOR)
+STALE_INTERVALS: Final = 1.5
+_STALE_SLACK_NS: Final = 60_000_000_000
+NEVER_NS: Final = -(2**62)
+
+
+class CabinetReports:
+    """``values`` float64[COLUMNS, cabinets]; ``heard_ns`` counts listening time as ``now`` does."""
+
+    def __init__(self, fleet: Fleet, specs: Iterable[ProfileSpec]) -> None:
+        numbers = {cabinet.id: n for n, cabinet in enumerate(fleet.cabinets)}
+        of_asset = [numbers.get(a.id, BENCH) if a.kind == "cabinet" else BENCH for a in fleet.assets]
+        self._of_asset: Int32s = np.array(of_asset, dtype=np.int32)
+        self._rows = {spec.name: rows for spec in specs if len(rows := _rows(spec)[0])}
+        self._interval_ns = {spec.name: round(spec.interval_s * 1e9) for spec in specs}
+        self.values: Float64s = np.full((len(COLUMNS), len(fleet.cabinets)), np.nan)
+        self.heard_ns: Int64s = np.full(len(fleet.cabinets), NEVER_NS, dtype=np.int64)
+        self.interval_ns: Int64s = np.zeros(len(fleet.cabinets), dtype=np.int64)
+
+    def observe(self, batch: ReadingBatch, live: Int64s, assets: Int32s, now_ns: int) -> None:
+        """Take note of rows ``live`` of a batch, which stand at ``assets``; the last of a cabinet stays."""
+        if batch.profile.name not in self._rows or not len(live):
+            return
+        rows, columns = _rows(batch.profile)
+        cabinet = np.where(assets >= 0, self._of_asset[np.maximum(assets, 0)], BENCH)
+        at = np.flatnonzero(cabinet != BENCH)
+        cabinet, values = cabinet[at], batch.values[rows][:, live[at]].copy()
+        for k, column in enumerate(columns):
+            if column == COLUMNS.index(SELECTOR):
+                values[k] = values[k] == _manual_code(batch.profile)
+            known = ~np.isnan(values[k])
+            self.values[column, cabinet[known]] = values[k, known]
+        self.heard_ns[cabinet] = now_ns
+        self.interval_ns[cabinet] = self._interval_ns[batch.profile.name]
+
+    def fresh(self, now_ns: int) -> Bools:
+        """Cabinets whose last word still holds, bool[cabinets]."""
+        limit = STALE_INTERVALS * self.interval_ns + _STALE_SLACK_NS
+        fresh: Bools = (self.heard_ns > NEVER_NS) & (now_ns - self.heard_ns <= limit)
+        return fresh
+
+    def phased(self, what: str) -> Float64s:
+        """float64[3, cabinets] of one of PHASED, NaN where not known."""
+        first = 3 * PHASED.index(what)
+        return self.values[first : first + 3]
+
+    def contact(self, name: str) -> Float64s:
+        """float64[cabinets] of a contact, or of the selector being on manual: 0, 1, NaN."""
+        row: Float64s = self.values[COLUMNS.index(name)]
+        return row
+
+
+def _rows(spec: ProfileSpec) -> tuple[list[int], list[int]]:
+    """Rows of a batch that are columns here, and which; none unless the profile is a cabinet's."""
+    names = [field.name for field in spec.numeric]
+    found = [(names.index(name), k) for k, name in enumerate(COLUMNS) if name in names]
+    return [row for row, _ in found], [k for _, k in found]
+
+
+def _manual_code(spec: ProfileSpec) -> int:
+    field = next(field for field in spec.numeric if field.name == SELECTOR)
+    if field.kind is FieldKind.ENUM and MANUAL in field.labels:
+        return field.labels.index(MANUAL)
+    return 1

@@ -1,0 +1,290 @@
+"""Groups before members. In: states of circuits, silence, cabinets. Out: groups in alarm, begun and ended.
+
+One fault of a feeder is one alarm: what its members suffer is explained by it. A group's alarm is over when
+its circuits are back, splits when only some are, and never ends because the plan switches off (field notes
+2: groups before members).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from gateway.alarm import silence
+from gateway.alarm.cabinet import CabinetReports
+from gateway.alarm.circuits import NO_PHASE, Circuits
+from gateway.alarm.energised import Energised
+from gateway.alarm.expected import Expectation, Supply
+from gateway.alarm.group import Group, reports_missing, silent_groups
+from gateway.alarm.options import AlarmOptions
+from gateway.alarm.silence import SilenceWatch
+from gateway.alarm.supply import (
+    NEUTRAL_LOSS,
+    PHASE_LOSS,
+    SUPPLY_LOSS,
+    SWITCHING_ERROR_OFF,
+    SWITCHING_ERROR_ON,
+    SupplyWatch,
+)
+from gateway.fleet import BENCH, Fleet
+from gateway.model import Bools, Int32s, Severity
+
+FEEDER_OPEN: Final = "feederOpen"
+PRESUMED_DARK: Final = "feederPresumedDark"
+DARK: Final = frozenset({FEEDER_OPEN, PRESUMED_DARK})
+SILENT: Final = DARK | {silence.TYPE}
+SEVERITIES: Final = {
+    FEEDER_OPEN: Severity.CRITICAL,
+    PRESUMED_DARK: Severity.CRITICAL,
+    silence.TYPE: Severity.MINOR,
+    SUPPLY_LOSS: Severity.CRITICAL,
+    NEUTRAL_LOSS: Severity.CRITICAL,
+    PHASE_LOSS: Severity.MAJOR,
+    SWITCHING_ERROR_OFF: Severity.CRITICAL,
+    SWITCHING_ERROR_ON: Severity.MAJOR,
+}
+NOBODY: Final = np.empty(0, dtype=np.int32)
+_NO_POWER: Final = frozenset(
+    {silence.TYPE, "lampFailure", "supplyVoltageTooLow", FEEDER_OPEN, PRESUMED_DARK}
+    | {f"phase{n}VoltageTooLow" for n in (1, 2, 3)}
+)
+EXPLAINS: Final = {
+    FEEDER_OPEN: _NO_POWER,
+    PRESUMED_DARK: _NO_POWER,
+    SUPPLY_LOSS: _NO_POWER | {PHASE_LOSS},
+    PHASE_LOSS: _NO_POWER,
+    SWITCHING_ERROR_OFF: _NO_POWER,
+    SWITCHING_ERROR_ON: frozenset({"lampUnexpectedOn"}),
+    silence.TYPE: frozenset({silence.TYPE}),
+    NEUTRAL_LOSS: _NO_POWER
+    | {PHASE_LOSS, "supplyVoltageTooHigh"}
+    | {f"phase{n}VoltageTooHigh" for n in (1, 2, 3)},
+}
+"""Which alarms of members an alarm of their group accounts for."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Parent:
+    """An alarm of a group. ``members`` are the device rows that were silent when it began.
+
+    ``onset_ns`` is wall time and frozen, the rest listening time: ``back_ns`` when the first circuit came
+    back, ``ended_ns`` when all had; until what it accounts for has had time to settle it stays here.
+    """
+
+    kind: str
+    group: Group
+    members: Int32s
+    began_ns: int
+    onset_ns: int
+    back_ns: int | None = None
+    ended_ns: int | None = None
+    alarm: str = ""  # its id
+
+
+Key = tuple[str, str]
+"""Asset of the group and alarm type, as in the ledger."""
+
+
+class Causes:
+    """``standing`` are the parents by key; ``pending`` since when (listening time, wall time) others hold."""
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        circuits: Circuits,
+        expectation: Expectation,
+        watch: SilenceWatch,
+        energised: Energised,
+        reports: CabinetReports,
+        options: AlarmOptions,
+    ) -> None:
+        self._fleet, self._circuits, self._expectation = fleet, circuits, expectation
+        self._watch, self._energised, self._reports = watch, energised, reports
+        self._options = options
+        self._split_ns = round(options.split_s * 1e9)
+        self.supply = SupplyWatch(circuits, reports, energised, options)
+        self.pending: dict[Key, tuple[int, int]] = {}
+        self.standing: dict[Key, Parent] = {}
+
+    def step(self, wall_ns: int) -> tuple[list[Key], list[Key], list[Parent]]:
+        """Look at all groups once; keys of parents that ended and that began, and parents of the past."""
+        now_ns = self._energised.now_ns
+        ended, rests = self._ended(now_ns)
+        found = dict.fromkeys(self.supply.conditions())
+        members: dict[tuple[str, Group], Int32s] = {}
+        for kind, group, rows in self._silent(wall_ns):
+            found[kind, group] = None
+            members[kind, group] = rows
+        began = self._continued(rests, now_ns)
+        keys = {self.key(kind, group): (kind, group) for kind, group in found}
+        self.pending = {key: self.pending.get(key, (now_ns, wall_ns)) for key in keys}
+        for key, (kind, group) in keys.items():
+            since, onset_ns = self.pending[key]
+            standing = self.standing.get(key)
+            if (standing is None or standing.ended_ns is not None) and now_ns - since >= self._hold_ns(kind):
+                rows = members.get((kind, group), NOBODY)
+                self.standing[key] = Parent(kind, group, rows, now_ns, onset_ns)
+                began.append(key)
+        past = [k for k, p in self.standing.items() if self._is_past(p, now_ns)]
+        self.mark_dark()
+        return ended, began, [self.standing.pop(key) for key in past]
+
+    def key(self, kind: str, group: Group) -> Key:
+        names = {"circuit": self._circuits.names, "feeder": self._circuits.feeders}
+        if group.level == "cabinet":
+            return self._fleet.cabinets[group.number].id, kind
+        return names[group.level][group.number], kind
+
+    def place(self, key: Key) -> tuple[str, str]:
+        """(area, feeder) of a group: its cabinet's area, "" for the feeder of a cabinet."""
+        group, c = self.standing[key].group, self._circuits
+        cabinet = group.number if group.level == "cabinet" else int(c.cabinet[group.circuits[0]])
+        area = self._fleet.cabinets[cabinet].area if cabinet != BENCH else ""
+        feeder = "" if group.level == "cabinet" else c.feeders[int(c.feeder[group.circuits[0]])]
+        return area, feeder
+
+    def is_open(self, key: Key) -> bool:
+        """Whether a group is in alarm."""
+        return key in self.standing and self.standing[key].ended_ns is None
+
+    def named(self, key: Key, alarm: str) -> Parent:
+        """The parent ``key`` is told the id of its alarm."""
+        self.standing[key] = parent = replace(self.standing[key], alarm=alarm)
+        return parent
+
+    def parent_of(self, key: Key) -> str:
+        """Id of the standing parent that accounts for an alarm of asset and type ``key``, or ""."""
+        asset, kind = key
+        scope = self._scope(key)
+        for other, parent in self.standing.items():
+            if parent.ended_ns is not None and key in self.standing:
+                continue  # what is left of a group, or came again, is news
+            own = other[0] == asset or (scope and scope <= set(parent.group.circuits))
+            if own and other != key and kind in EXPLAINS[parent.kind] and parent.alarm:
+                return parent.alarm
+        return ""
+
+    def _scope(self, key: Key) -> set[int]:
+        """Circuits of a group that is in alarm, or the one of an asset."""
+        if key in self.standing:
+            return set(self.standing[key].group.circuits)
+        row = self._fleet.asset_row.get(key[0])
+        circuit = BENCH if row is None else int(self._circuits.of_asset[row])
+        return set() if circuit == BENCH else {circuit}
+
+    def member_ids(self, key: Key) -> tuple[str, ...]:
+        """Asset ids of the members, in the order of the inventory."""
+        rows = np.unique(self._watch.asset[self.standing[key].members])
+        return tuple(self._fleet.assets[row].id for row in rows.tolist() if row != BENCH)
+
+    def _hold_ns(self, kind: str) -> int:
+        short = kind in {PHASE_LOSS, NEUTRAL_LOSS}
+        return round((self._options.voltage_hold_s if short else self._options.group_hold_s) * 1e9)
+
+    def _ended(self, now_ns: int) -> tuple[list[Key], list[tuple[Parent, list[int]]]]:
+        """Keys of parents that are over, and the circuits of those that are back in part only."""
+        ended, rests = [], []
+        for key, parent in list(self.standing.items()):
+            if parent.ended_ns is not None:
+                continue
+            if parent.kind not in SILENT:
+                over = self.supply.is_over(parent.kind, parent.group)
+            else:
+                missing = self._not_back(parent)
+                if len(missing) < len(parent.group.circuits) and parent.back_ns is None:
+                    parent = self.standing[key] = replace(parent, back_ns=now_ns)
+                split = parent.back_ns is not None and now_ns - parent.back_ns >= self._split_ns
+                over = not missing or split
+                if missing and split:
+                    rests.append((parent, missing))
+            if over:
+                self.standing[key] = replace(parent, ended_ns=now_ns)
+                ended.append(key)
+        return ended, rests
+
+    def _not_back(self, parent: Parent) -> list[int]:
+        """Circuits of which fewer than two members were heard since (of fewer members: not all)."""
+        rows = parent.members
+        circuit = self._watch.circuit[rows]
+        circuit, heard_ns = circuit[circuit != BENCH], self._energised.heard_ns[rows][circuit != BENCH]
+        own = np.bincount(circuit, minlength=len(self._circuits))
+        heard = np.bincount(circuit[heard_ns > parent.began_ns], minlength=len(self._circuits))
+        missing = heard < np.minimum(own, 2)
+        return [number for number in parent.group.circuits if missing[number]]
+
+    def _continued(self, rests: Sequence[tuple[Parent, list[int]]], now_ns: int) -> list[Key]:
+        """What is left of a group when the rest is back: parents of their own, with the old onset."""
+        began = []
+        for parent, missing in rests:
+            c = self._circuits
+            left = set(missing)
+            groups = []
+            for feeder in sorted(c.of_feeders(missing)):
+                own = [n for n in parent.group.circuits if int(c.feeder[n]) == feeder]
+                if left >= set(own) and len(own) > 1:
+                    groups.append(Group("feeder", feeder, tuple(own)))
+                else:
+                    groups += [Group("circuit", n, (n,)) for n in own if n in left]
+            for group in groups:
+                rows = parent.members[np.isin(self._watch.circuit[parent.members], group.circuits)]
+                key = self.key(parent.kind, group)
+                self.standing[key] = Parent(parent.kind, group, rows, now_ns, parent.onset_ns)
+                began.append(key)
+        return began
+
+    def _is_past(self, parent: Parent, now_ns: int) -> bool:
+        return parent.ended_ns is not None and now_ns - parent.ended_ns >= self._split_ns
+
+    def mark_dark(self) -> None:
+        """Tell which circuits are without power because their group is."""
+        dark = self._energised.dark
+        dark[:] = False
+        for parent in self.standing.values():
+            if parent.kind in DARK and parent.ended_ns is None:
+                dark[self._not_back(parent)] = True
+
+    def _silent(self, wall_ns: int) -> list[tuple[str, Group, Int32s]]:
+        """Groups of which nothing is heard, as what the cabinet's meter says they are."""
+        watch, circuit = self._watch, self._watch.circuit
+        on = np.append(self._energised.state == Supply.ON, False)
+        missing = reports_missing(watch.age_ns(), watch.interval_ns)
+        accounted = np.zeros(len(on), dtype=np.bool_)
+        for parent in self.standing.values():
+            if parent.kind in SILENT and parent.ended_ns is None:
+                accounted[list(parent.group.circuits)] = True
+        # Who was silent before has an alarm of its own and says nothing of the group.
+        due: Bools = on[circuit] & watch.watched & (~watch.silent | accounted[circuit])
+        if not (due & (missing > 0)).any():
+            return []
+        groups = silent_groups(self._circuits, self._options, circuit, due, missing, watch.loss.rate())
+        found = []
+        for group in groups:
+            rows = np.flatnonzero(due & (missing > 0) & np.isin(circuit, group.circuits)).astype(np.int32)
+            found.append((self._kind(group, rows, wall_ns), group, rows))
+        return found
+
+    def _kind(self, group: Group, rows: Int32s, wall_ns: int) -> str:
+        """What a silent group is: dark, if its power is missing at a fresh meter; else only out of reach."""
+        c = self._circuits
+        own = np.array(group.circuits)
+        cabinet = int(c.cabinet[own[0]])
+        if cabinet == BENCH or not self._reports.fresh(self._energised.now_ns)[cabinet]:
+            return PRESUMED_DARK
+        phases = np.unique(c.phase[own])
+        if NO_PHASE in phases:
+            phases = np.arange(3)
+        measured = self._reports.phased("active_power")[phases, cabinet].sum()
+        if np.isnan(measured):
+            return PRESUMED_DARK
+        beside = np.flatnonzero((c.cabinet == cabinet) & np.isin(c.phase, [*phases, NO_PHASE]))
+        beside = beside[self._energised.state[beside] == Supply.ON]
+        instant = np.full(len(c), wall_ns, dtype=np.int64)
+        level = self._expectation.at(c.asset, instant).level_due
+        planned_w = (c.rated_w * level)[beside].sum() / 100.0
+        asset = self._watch.asset[rows]
+        silent_w = (self._fleet.rated_power_w[asset] * level[c.of_asset[asset]]).sum() / 100.0
+        short = planned_w - measured >= self._options.short_share * silent_w
+        return FEEDER_OPEN if short and silent_w > 0 else silence.TYPE

@@ -1,0 +1,29 @@
+"""Numbers of practice for groups and silence. In: nothing. Out: one frozen set of settings with defaults.
+
+Sources: field notes 1 to 3. Every one is a figure from the field, to be confirmed in a pilot.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlarmOptions:
+    """Times in seconds, shares as fractions. Times of groups count while the gateway listens."""
+
+    settle_s: float = 900.0  # boot delay 120, settling 180, LoRaWAN join 600
+    lamp_settle_s: float = 480.0  # boot delay 300 and settling 180: self-tests are over then
+    step_s: float = 10.0  # groups are looked at this often
+    group_hold_s: float = 300.0  # a dip, a recloser, a late report
+    voltage_hold_s: float = 60.0
+    switching_guard_s: float = 900.0  # after the planned switching off, beyond the guard of the plan
+    maintenance_s: float = 7200.0  # door open or selector on manual: a crew is at work
+    split_s: float = 1800.0  # part of a group is back so long: the rest is a fault of its own
+    members_min: int = 3
+    silent_share: float = 0.8
+    evidence_min: float = 6.0  # -log10 of the chance that all these reports were lost by accident
+    short_share: float = 0.7  # of the silent lamps' power is missing at the meter
+    storm_feeders_min: int = 3
+    storm_cabinets_min: int = 2
+    storm_s: float = 600.0

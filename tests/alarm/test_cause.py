@@ -1,0 +1,234 @@
+"""Groups before members: one fault of a feeder is one alarm, and a planned night is none."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from city import CABINET, LAMP, City, cabinet_says, city_of
+from district import MINUTE, local
+from district import chunk as chunk_of
+
+from gateway.alarm.engine import AlarmEngine
+from gateway.alarms import Alarm, AlarmState
+from gateway.model import Chunk, Control
+
+EVENING = local("2026-11-20 20:00")
+AFTERNOON = local("2026-11-20 15:00")
+
+
+def told(alarms: list[Alarm]) -> list[tuple[str, str, str]]:
+    return [(a.asset, a.type, a.event) for a in alarms]
+
+
+def test_a_feeder_of_200_lamps_dies_one_alarm_it_comes_back_one_clear() -> None:
+    city = City(
+        city_of(2, 2, 200), EVENING, power=lambda m, feeder, _: not (feeder == "C0-F0" and 60 <= m < 180)
+    )
+    assert city.run(60) == []
+    city.run(120)
+    assert told(city.delivered()) == [("C0-F0", "feederPresumedDark", "raised")]
+    (dark,) = city.delivered()
+    assert EVENING + 60 * MINUTE < dark.onset_ns < EVENING + 85 * MINUTE
+    assert dark.raised_ns <= EVENING + 90 * MINUTE
+    assert len(dark.members) >= 160
+    assert "20" in dark.text_en and "points" in dark.text_en
+    city.run(120)
+    assert told(city.delivered()) == [
+        ("C0-F0", "feederPresumedDark", "raised"),
+        ("C0-F0", "feederPresumedDark", "cleared"),
+    ]
+    assert city.delivered()[1].id == dark.id
+
+
+def test_dusk_and_dawn_of_a_switched_district_of_5000_lamps_bring_no_alarm() -> None:
+    def power(minute: int, *_: str) -> bool:
+        # Switched by hand's breadth of the plan: 17:52 to 05:30, and again the next evening.
+        return 172 <= minute < 870 or minute >= 172 + 24 * 60
+
+    city = City(city_of(5, 5, 200), AFTERNOON, power, loss=0.02, join_min=40)
+    city.run(29 * 60)
+    assert city.said == []
+
+
+def test_phases_that_stay_dark_are_an_alarm_of_their_own_when_the_rest_returns() -> None:
+    def power(minute: int, feeder: str, phase: str) -> bool:
+        if feeder != "C0-F0" or minute < 30:
+            return True
+        return minute >= 120 and phase != "B"
+
+    city = City(city_of(1, 2, 60), EVENING, power)
+    city.run(240)
+    assert told(city.delivered()) == [
+        ("C0-F0", "feederPresumedDark", "raised"),
+        ("C0-F0", "feederPresumedDark", "cleared"),
+        ("C0-F0/B", "feederPresumedDark", "raised"),
+    ]
+    whole, _, rest = city.delivered()
+    assert rest.onset_ns == whole.onset_ns
+
+
+def test_the_smallest_group_that_explains_the_silence_is_named() -> None:
+    phase = City(city_of(2, 2, 90), EVENING, lambda m, f, p: not (f == "C1-F1" and p == "C" and m > 30))
+    phase.run(90)
+    assert told(phase.delivered()) == [("C1-F1/C", "feederPresumedDark", "raised")]
+    cabinet = City(city_of(2, 3, 90), EVENING, lambda m, f, _: not (f.startswith("C1") and m > 30))
+    cabinet.run(90)
+    assert told(cabinet.delivered("feederPresumedDark")) == [("C1", "feederPresumedDark", "raised")]
+
+
+def test_a_few_lamps_in_the_wrong_place_do_not_hide_a_dead_feeder() -> None:
+    """Three of 60 lamps said to be on the dead feeder hang on another one, and go on reporting."""
+    fleet = city_of(1, 2, 60)
+    dead = {f"LP-0-0-{n:03d}" for n in range(3, 60)}
+    assets = tuple(
+        replace(a, feeder="C0-F0") if a.id in {"LP-0-1-000", "LP-0-1-001", "LP-0-1-002"} else a
+        for a in fleet.assets
+    )
+    city = City(fleet, EVENING, lambda m, f, _: not (f == "C0-F0" and m > 30))
+    city.engine = AlarmEngine(replace(fleet, assets=assets), [LAMP, CABINET])
+    city.run(120)
+    assert told(city.delivered()) == [("C0-F0", "feederPresumedDark", "raised")]
+    assert dead <= set(city.delivered()[0].members)
+
+
+def test_a_meter_that_misses_their_power_says_open_feeder_one_that_does_not_says_radio() -> None:
+    def reports(minute: int, _: str, dark: bool) -> dict[str, float]:
+        # Two feeders of 60 lamps: 2 x 20 lamps of 100 W a phase.
+        return cabinet_says(watts=2000.0 if dark and minute > 30 else 4000.0)
+
+    dead = lambda m, f, _: not (f == "C0-F0" and m > 30)  # noqa: E731
+    open_feeder = City(city_of(1, 2, 60), EVENING, dead, report=lambda m, c: reports(m, c, dark=True))
+    open_feeder.run(120)
+    assert told(open_feeder.delivered()) == [("C0-F0", "feederOpen", "raised")]
+    assert open_feeder.delivered()[0].severity.value == "critical"
+    radio = City(city_of(1, 2, 60), EVENING, dead, report=lambda m, c: reports(m, c, dark=False))
+    radio.run(180)
+    assert told(radio.delivered()) == [("C0-F0", "communicationFailure", "raised")]
+    (one,) = radio.delivered()
+    hidden = [a for a in radio.said if a.quiet]
+    assert {a.state for a in hidden} == {AlarmState.SUPPRESSED}
+    assert {a.parent for a in hidden} == {one.id}
+    assert len(hidden) == 60
+
+
+def test_lamps_that_stay_silent_when_their_group_is_back_are_told_once_they_had_time() -> None:
+    power = lambda m, f, _: not (f == "C0-F0" and 30 < m < 150)  # noqa: E731
+    full = lambda _minute, _cabinet: cabinet_says(watts=4000.0)  # noqa: E731
+    city = City(city_of(1, 2, 60), EVENING, power, report=full)
+    city.run(150)
+    city._silent[[7, 8]] = True
+    city.run(120)
+    after = [(a.asset, a.event, a.state.value) for a in city.delivered()]
+    assert after == [
+        ("C0-F0", "raised", "unacknowledged"),
+        ("C0-F0", "cleared", "returned"),
+        ("LP-0-0-007", "updated", "unacknowledged"),
+        ("LP-0-0-008", "updated", "unacknowledged"),
+    ]
+
+
+def test_a_contactor_that_did_not_close_is_one_switching_error_and_dawn_clears_nothing() -> None:
+    def report(minute: int, _: str) -> dict[str, float]:
+        return cabinet_says(closed=minute >= 24 * 60 + 200)
+
+    def power(minute: int, *_: str) -> bool:
+        return minute >= 24 * 60 + 200
+
+    city = City(city_of(1, 2, 60), AFTERNOON, power, report)
+    city.run(24 * 60)
+    assert told(city.delivered()) == [("C0", "switchingErrorOff", "raised")]
+    assert city.delivered()[0].raised_ns < local("2026-11-20 18:10")
+    city.run(400)
+    assert told(city.delivered())[1:] == [("C0", "switchingErrorOff", "cleared")]
+
+
+def test_lamps_heard_by_day_are_one_switching_error_and_no_day_burners() -> None:
+    city = City(city_of(1, 2, 30), local("2026-11-20 09:00"), lambda _m, f, _p: f == "C0-F1")
+    city.run(240)
+    assert told(city.delivered()) == [("C0-F1", "switchingErrorOn", "raised")]
+    burners = [a for a in city.said if a.type == "lampUnexpectedOn"]
+    assert len(burners) == 30
+    assert all(a.quiet and a.parent == city.delivered()[0].id for a in burners)
+
+
+def test_a_grid_cut_is_the_grids_and_a_dip_is_nothing() -> None:
+    def cut(minute: int, _: str) -> dict[str, float]:
+        return cabinet_says(volts=3.0 if 60 <= minute < 120 or minute == 200 else 230.0, watts=2000.0)
+
+    def power(minute: int, *_: str) -> bool:
+        return not (60 <= minute < 120)
+
+    city = City(city_of(1, 2, 30), EVENING, power, report=cut)
+    city.run(240)
+    assert told(city.delivered()) == [("C0", "supplyLoss", "raised"), ("C0", "supplyLoss", "cleared")]
+
+
+def test_a_lost_neutral_and_a_lost_phase_are_told_apart() -> None:
+    def report(volts: tuple[float, float, float]) -> dict[str, float]:
+        named = {f"phase{n}_voltage": v for n, v in enumerate(volts, 1)}
+        return cabinet_says(watts=1000.0) | named
+
+    fleet = city_of(1, 1, 30)
+    neutral = City(
+        fleet, EVENING, lambda *_: True, lambda m, _: report((268, 171, 240) if m > 30 else (230,) * 3)
+    )
+    neutral.run(60)
+    assert told(neutral.delivered()) == [("C0", "neutralLoss", "raised")]
+    phase = City(
+        fleet, EVENING, lambda *_: True, lambda m, _: report((230, 12, 231) if m > 30 else (230,) * 3)
+    )
+    phase.run(60)
+    assert ("C0", "phaseLoss", "raised") in told(phase.delivered())
+
+
+def test_a_single_lamp_that_falls_silent_is_no_group() -> None:
+    city = City(city_of(1, 1, 30), EVENING, lambda *_: True, mute=frozenset({"LP-0-0-004"}))
+    city.run(200)
+    assert told(city.delivered()) == [("LP-0-0-004", "communicationFailure", "raised")]
+
+
+def test_a_restart_at_any_minute_and_another_cut_change_no_transition() -> None:
+    """Dead feeder, split return, switching error, members under their group: restarted every 7 minutes."""
+
+    def power(minute: int, feeder: str, phase: str) -> bool:
+        if feeder == "C0-F0":
+            return not 30 <= minute < 100 and not (phase == "B" and minute >= 30)
+        return not 60 <= minute < 200
+
+    def report(minute: int, _: str) -> dict[str, float]:
+        return cabinet_says(watts=2000.0 if minute < 30 else 1000.0, closed=not 210 <= minute < 240)
+
+    def city() -> City:
+        return City(city_of(1, 2, 30), EVENING, power, report)
+
+    whole, cut = city(), city()
+    whole.run(280)
+    for minute in range(280):
+        if minute % 7 == 0:
+            snapshot = cut.engine.snapshot()
+            cut.engine = AlarmEngine(cut.fleet, [LAMP, CABINET])
+            cut.engine.restore(snapshot)
+            assert cut.engine.snapshot() == snapshot
+        cut.minute += 1
+        chunk = cut.chunk()
+        for k, part in enumerate(chunk.parts):
+            one = Chunk(chunk.sequences[k], chunk.sequences[k] + 1, (part,), (chunk.sequences[k],))
+            cut.said += [a for _, a in cut.engine.apply(one)]
+    assert len({a.type for a in whole.said}) >= 3
+    assert cut.said == whole.said
+
+
+def test_an_inventory_that_loses_a_feeder_closes_its_alarm() -> None:
+    fleet = city_of(1, 2, 30)
+    city = City(fleet, EVENING, lambda m, f, _: not (f == "C0-F0" and m > 20))
+    city.run(60)
+    (dark,) = city.delivered()
+    smaller = replace(
+        fleet,
+        feeders=fleet.feeders[1:],
+        assets=tuple(replace(a, feeder="C0-F1") if a.feeder == "C0-F0" else a for a in fleet.assets),
+    )
+    after = AlarmEngine(smaller, [LAMP, CABINET])
+    after.restore(city.engine.snapshot())
+    ((_, cleared),) = after.apply(chunk_of(Control("configuration", EVENING + 61 * MINUTE, hash="new")))
+    assert (cleared.id, cleared.event, cleared.comment) == (dark.id, "cleared", "configuration")

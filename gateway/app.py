@@ -234,6 +234,7 @@ class Gateway:
             "figures.read": self.read_figures,
             "gateway.reload": self.files.reload,
             "rules.explain": self.explain_rules,
+            "maintenance.list": self.windows,
         }
         control = ControlServer(self.settings.gateway.data_dir / SOCKET_NAME, handlers)
         await control.start()
@@ -254,6 +255,10 @@ class Gateway:
     async def explain_rules(self, *, asset: str) -> list[dict[str, Any]]:
         """The rules of an asset as the alarm follower holds them."""
         return self.alarms.engine.explain(asset, self.clock.wall_ns())
+
+    async def windows(self) -> list[dict[str, Any]]:
+        """Maintenance windows and outages that are to come or in force."""
+        return self.alarms.engine.quiet.documents()
 
     # --- tasks ----------------------------------------------------------------------------------------
 

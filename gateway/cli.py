@@ -176,6 +176,70 @@ def _operating(commands: Commands) -> None:
     history.add_argument("--every", dest="every_s", type=_duration, metavar="15m", help="mean per window")
     fleet = _add(commands, "fleet", "operate:fleet", "the inventory in force")
     fleet.add_argument("asset", nargs="?", help="one light point, cabinet or sensor")
+    figures = _add(commands, "figures", "operate:figures", "live figures of the running gateway")
+    reload = _add(commands, "reload", "operate:reload", "read profiles and inventory again")
+    top = _add(commands, "top", "operate:top", "live terminal view of the running gateway")
+    told = (listing, show, ack, test, waiting, message, replay, enrol, history, fleet, figures, reload)
+    _asks(*told)
+    _asks(top, json=False)
+    _putting_aside(commands, alarms)
+    _explaining(commands)
+
+
+def _asks(*parsers: argparse.ArgumentParser, json: bool = True) -> None:
+    """What asks a gateway, or its files."""
+    for parser in parsers:
+        if json:
+            _json(parser)
+        _config(parser)
+        parser.add_argument(
+            "--data", type=Path, metavar="DIR", help="data directory (from the configuration)"
+        )
+
+
+def _putting_aside(commands: Commands, alarms: Commands) -> None:
+    shelve = _add(
+        alarms, "shelve", "quieting:shelve", "put an alarm aside for a time; it comes back by itself"
+    )
+    shelve.add_argument("--for", dest="duration_s", type=_duration, required=True, metavar="8h")
+    unshelve = _add(alarms, "unshelve", "quieting:unshelve", "take an alarm back from the shelf")
+    comment = _add(alarms, "comment", "quieting:comment", "write a comment on an alarm")
+    for parser in (shelve, unshelve, comment):
+        parser.add_argument("alarm", metavar="ID")
+        parser.add_argument("--by", default=settings.user_name(), help="who ($USER)")
+        parser.add_argument("--comment", default="", required=parser is not unshelve, help="why")
+    stats = _add(alarms, "stats", "quieting:stats", "how many, how often, what stands: ISA-18.2 figures")
+    stats.add_argument("--last", dest="last_s", type=_duration, default=7 * 86400.0, metavar="7d")
+    audit = _add(alarms, "audit", "quieting:audit", "who did what, newest first")
+    audit.add_argument("--limit", type=_positive, default=100, metavar="N")
+    maintenance = _group(
+        commands, "maintenance", "windows in which a place raises nothing: list, add, end, import"
+    )
+    calendar = _add(maintenance, "list", "quieting:windows", "windows to come or in force")
+    window = _add(maintenance, "add", "quieting:add_window", "keep a place quiet for a time")
+    window.add_argument("scope", help="area:X, cabinet:X, feeder:X, asset:X or city")
+    window.add_argument(
+        "--kind", choices=("maintenance", "grid_outage", "out_of_service"), default="maintenance"
+    )
+    window.add_argument("--from", dest="begins", metavar="TIME", help="RFC 3339 with offset (now)")
+    window.add_argument("--to", dest="ends", metavar="TIME", help="RFC 3339 with offset")
+    window.add_argument("--for", dest="duration_s", type=_duration, metavar="4h", help="instead of --to")
+    window.add_argument("--comment", default="", required=True, help="why")
+    close = _add(maintenance, "end", "quieting:end_window", "end a window now")
+    close.add_argument("window", metavar="ID")
+    outages = _add(
+        maintenance,
+        "import",
+        "quieting:import_windows",
+        "windows from a CSV file: scope,kind,from,to,comment",
+    )
+    outages.add_argument("file", type=Path)
+    _asks(shelve, unshelve, comment, stats, audit, calendar, window, close, outages)
+    for parser in (window, close, outages):
+        parser.add_argument("--by", default=settings.user_name(), help="who ($USER)")
+
+
+def _explaining(commands: Commands) -> None:
     rules = _group(commands, "rules", "rules: why one fired or not, what they would raise over a journal")
     explain = _add(rules, "explain", "rules:explain", "the rules of an asset: limits, state, and why")
     explain.add_argument("asset", help="light point, cabinet or sensor")
@@ -185,18 +249,7 @@ def _operating(commands: Commands) -> None:
     dry_run.add_argument("--journal", type=Path, metavar="DIR", help="a journal's directory; it is only read")
     _json(dry_run)
     _config(dry_run)
-    figures = _add(commands, "figures", "operate:figures", "live figures of the running gateway")
-    reload = _add(commands, "reload", "operate:reload", "read profiles and inventory again")
-    top = _add(commands, "top", "operate:top", "live terminal view of the running gateway")
-    told = (listing, show, ack, test, waiting, message, replay, enrol, history, fleet, figures, reload)
-    everything = (*told, explain)
-    for parser in everything:
-        _json(parser)
-    for parser in (*everything, top):
-        _config(parser)
-        parser.add_argument(
-            "--data", type=Path, metavar="DIR", help="data directory (from the configuration)"
-        )
+    _asks(explain)
 
 
 def _measuring(commands: Commands) -> None:

@@ -50,6 +50,13 @@ async def ask(settings: Settings, name: str, arguments: dict[str, Any]) -> Any:
         async def explain(*, asset: str) -> list[dict[str, Any]]:
             return _engine(files).explain(asset, clock.wall_ns())
 
-        own: dict[str, Handler] = {"gateway.reload": files.reload, "rules.explain": explain}
+        async def windows() -> list[dict[str, Any]]:
+            return _engine(files).quiet.documents()
+
+        own: dict[str, Handler] = {
+            "gateway.reload": files.reload,
+            "rules.explain": explain,
+            "maintenance.list": windows,
+        }
         handlers = operations.handlers() | own
         return await handlers[name](**arguments)

@@ -22,6 +22,7 @@ from gateway.ingest.packets import encode_publish
 from gateway.journal.record import Journal, Kind, encode_arrival, encode_control
 from gateway.model import Arrival, Control, rfc3339
 from gateway.notify import dispatch
+from gateway.quieting import Quieting
 from gateway.state import alarms, audit, outbox, quarantine
 from gateway.state.database import StateDatabase
 from gateway.store.outcome import Store
@@ -50,7 +51,7 @@ class Operations:
         self._clock = clock
 
     def handlers(self) -> dict[str, Handler]:
-        return {
+        own: dict[str, Handler] = {
             "alarms.list": self.alarms_list,
             "alarms.show": self.alarms_show,
             "alarms.ack": self.alarms_ack,
@@ -62,6 +63,7 @@ class Operations:
             "fleet.list": self.fleet_list,
             "fleet.show": self.fleet_show,
         }
+        return own | Quieting(self._database, self._journal, self._configuration, self._clock).handlers()
 
     async def alarms_list(self, *, all: bool = False, limit: int = 100) -> list[dict[str, Any]]:  # noqa: A002
         """Contract alarms in their present state, newest first."""

@@ -59,6 +59,7 @@ class Energised:
         self.since_ns: Int64s = np.full(count, NEVER_NS, dtype=np.int64)
         self.off_since_ns: Int64s = np.full(count, NEVER_NS, dtype=np.int64)
         self.dark: Bools = np.zeros(count, dtype=np.bool_)
+        self.outage: Bools = np.zeros(count, dtype=np.bool_)  # the grid has announced that it gives none
         self.stray: Bools = np.zeros(count, dtype=np.bool_)  # power although the plan says off
         self.heard_ns: Int64s = np.full(devices, NEVER_NS, dtype=np.int64)
 
@@ -81,6 +82,7 @@ class Energised:
         before, first = self.state, not (self.planned != Supply.UNKNOWN).any()
         instant = np.full(len(self._circuits), wall_ns, dtype=np.int64)
         planned = self._expectation.at(self._circuits.asset, instant).supply_due
+        planned[self.outage] = Supply.UNKNOWN
         began = (planned == Supply.OFF) & (self.planned != Supply.OFF)
         self.off_since_ns[began] = self.now_ns
         self.planned = planned

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from gateway.alarm import silence, snapshot
+from gateway.alarm import acts, silence, snapshot
 from gateway.alarm.cabinet import CabinetReports
 from gateway.alarm.cause import SEVERITIES, Causes
 from gateway.alarm.circuits import circuits_of
@@ -21,6 +21,7 @@ from gateway.alarm.expected import Expectation, Supply
 from gateway.alarm.explanation import explain
 from gateway.alarm.ledger import Condition, Key, Ledger, Source
 from gateway.alarm.options import AlarmOptions
+from gateway.alarm.quiet import Quiet
 from gateway.alarm.silence import Silence, SilenceWatch
 from gateway.alarm.wording import Wording
 from gateway.alarms import Alarm
@@ -61,6 +62,7 @@ class AlarmEngine:
         self.causes = Causes(
             fleet, circuits, self.expectation, self.watch, self.energised, self.reports, options
         )
+        self.quiet = Quiet(fleet)
         self._circuit = np.append(circuits.of_asset, BENCH)
         self._step_ns = round(options.step_s * 1e9)
         self.waited_ns = 0  # listening time since groups were last looked at
@@ -129,6 +131,7 @@ class AlarmEngine:
     def _tick(self, tick: Tick) -> list[Alarm]:
         """Groups before members: what an alarm of a group accounts for is raised under it."""
         alarms = [a for moved in self.watch.redraw(tick.wall_ns) for a in self._silence(moved)]
+        alarms += self._turn(tick.wall_ns)
         self.waited_ns += self.watch.listen(tick)
         if self.waited_ns < self._step_ns:
             return alarms
@@ -145,7 +148,7 @@ class AlarmEngine:
         for key in began:
             alarms += self._begin_group(key, wall_ns)
         for parent in past:
-            alarms += self.ledger.release(parent.alarm)
+            alarms += self._uncover(parent.alarm)
         return alarms + [a for found in self.watch.find(wall_ns) for a in self._silence(found)]
 
     def settle(self) -> None:
@@ -171,8 +174,9 @@ class AlarmEngine:
                 None,
                 None,
                 text,
-                self.causes.parent_of(key),
+                self._cover(key),
                 members,
+                key in self.quiet.shelves,
             )
         )
         identity = self.ledger.standing[key].alarm.id
@@ -249,7 +253,8 @@ class AlarmEngine:
                 value,
                 limit,
                 text,
-                self.causes.parent_of((asset.id, kind)),
+                self._cover((asset.id, kind)),
+                shelved=(asset.id, kind) in self.quiet.shelves,
             )
         )
 
@@ -272,18 +277,44 @@ class AlarmEngine:
         if control.kind == "configuration":
             gone = sorted(source for source in self.ledger.key_of if not self._stands(source))
             return [alarm for source in gone for alarm in self.ledger.withdraw(source, control.wall_ns)]
-        if control.kind != "acknowledge":
-            return []
-        body = control.body
         try:
-            return [
-                self.ledger.acknowledge(
-                    str(body.get("alarm", "")), str(body.get("by", "")), str(body.get("comment", ""))
-                )
-            ]
+            return acts.carry_out(control, self.ledger, self.quiet)
         except OrderRefused:
             self.refused += 1
             return []
+
+    def _turn(self, wall_ns: int) -> list[Alarm]:
+        """Windows that open or close now, shelves whose time is over."""
+        opened, closed, over = self.quiet.turn(wall_ns)
+        alarms: list[Alarm] = []
+        if opened or closed:
+            self.mark_outages()
+        for window in opened:
+            for key in sorted(self.ledger.standing):
+                if window.scope in self.quiet.scopes(key[0]):
+                    alarms += self.ledger.suppress(key, window.parent)
+        for window in closed:
+            alarms += self._uncover(window.parent)
+        return alarms + [alarm for key in over for alarm in self.ledger.unshelve(key)]
+
+    def mark_outages(self) -> None:
+        """Tell which circuits the grid gives no power to, as it has announced."""
+        outages = self.quiet.outages()
+        self.energised.outage = np.array(
+            [bool(outages & self.quiet.scopes(name)) for name in self.circuits.names], dtype=np.bool_
+        )
+
+    def _cover(self, key: Key) -> str:
+        """What accounts for an alarm: an alarm of its group, or a window; "" for nothing."""
+        return self.causes.parent_of(key) or self.quiet.window_over(key[0])
+
+    def _uncover(self, parent: str) -> list[Alarm]:
+        """``parent`` accounts for nothing any more: what stands is told, unless something else does."""
+        alarms: list[Alarm] = []
+        for key in self.ledger.held_by(parent):
+            cover = self._cover(key)
+            alarms += self.ledger.suppress(key, cover) if cover else [self.ledger.release(key)]
+        return alarms
 
 
 def _of_group(key: Key) -> Source:

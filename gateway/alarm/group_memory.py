@@ -15,6 +15,7 @@ from gateway.alarm.cabinet import COLUMNS, NEVER_NS
 from gateway.alarm.cause import Key, Parent
 from gateway.alarm.expected import Supply
 from gateway.alarm.group import Group
+from gateway.alarm.quiet import Window
 from gateway.model import Int32s
 
 if TYPE_CHECKING:
@@ -55,6 +56,9 @@ class Groups(msgspec.Struct, array_like=True):
     values: bytes
     pending: list[tuple[str, str, int, int]]
     parents: list[KeptParent]
+    shelves: list[tuple[str, str, int]]
+    windows: list[Window]
+    open: list[str]
 
 
 def pack(engine: AlarmEngine) -> Groups:
@@ -92,6 +96,9 @@ def pack(engine: AlarmEngine) -> Groups:
             )
             for key, parent in sorted(causes.standing.items())
         ],
+        shelves=[(*key, until_ns) for key, until_ns in sorted(engine.quiet.shelves.items())],
+        windows=[engine.quiet.windows[name] for name in sorted(engine.quiet.windows)],
+        open=sorted(engine.quiet.open),
     )
 
 
@@ -123,7 +130,11 @@ def unpack(kept: Groups, engine: AlarmEngine, devices: Int32s) -> None:
         found = _parent(parent, engine, circuit_row)
         if found is not None:
             causes.standing[parent.asset, parent.kind] = found
+    engine.quiet.shelves = {(asset, kind): until_ns for asset, kind, until_ns in kept.shelves}
+    engine.quiet.windows = {window.id: window for window in kept.windows}
+    engine.quiet.open = set(kept.open)
     causes.mark_dark()
+    engine.mark_outages()
     engine.settle()
 
 

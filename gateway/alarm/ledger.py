@@ -48,6 +48,7 @@ class Condition:
     text: tuple[str, str]
     parent: str = ""  # id of the alarm of a group that accounts for it
     members: tuple[str, ...] = ()
+    shelved: bool = False  # an operator has put this asset and type aside
 
 
 @dataclass(slots=True)
@@ -85,6 +86,7 @@ class Ledger:
             return [self._worsen(standing, condition)]
         onset_ns = max(condition.onset_ns, self.ended_ns.get(key, condition.onset_ns))
         happening = Happening.HIDDEN if condition.parent else Happening.RAISED
+        happening = Happening.SHELVED if condition.shelved else happening
         alarm = Alarm(
             id=alarm_id(condition.asset, condition.type, onset_ns),
             type=condition.type,
@@ -102,10 +104,10 @@ class Ledger:
             text_vi=condition.text[0],
             text_en=condition.text[1],
             transition=1,
-            event=EVENT[happening],
+            event=EVENT[Happening.RAISED],
             parent=condition.parent or None,
             members=condition.members,
-            quiet=bool(condition.parent),
+            quiet=bool(condition.parent) or condition.shelved,
         )
         superseded = []
         if standing is not None:
@@ -129,22 +131,42 @@ class Ledger:
         standing = self.standing.get(key)
         if standing is None or not standing.sources or standing.alarm.parent == parent:
             return []
+        if standing.alarm.state is AlarmState.SHELVED:
+            return []
         return [self._move(key, standing, Happening.SUPPRESSED, parent=parent, by="", comment="")]
 
-    def release(self, parent: str) -> list[Alarm]:
-        """What ``parent`` accounted for and still stands is an alarm of its own now."""
+    def held_by(self, parent: str) -> list[Key]:
+        """What ``parent`` accounts for, in order."""
         hidden = AlarmState.SUPPRESSED
-        left = [k for k, s in self.standing.items() if s.alarm.parent == parent and s.alarm.state is hidden]
-        return [
-            self._move(key, self.standing[key], Happening.RELEASED, parent=None, quiet=False)
-            for key in sorted(left)
-        ]
+        return sorted(
+            k for k, s in self.standing.items() if s.alarm.parent == parent and s.alarm.state is hidden
+        )
+
+    def release(self, key: Key) -> Alarm:
+        """What accounted for an alarm is over, and it still stands: it is told now."""
+        return self._move(key, self.standing[key], Happening.RELEASED, parent=None, quiet=False)
+
+    def unshelve(self, key: Key) -> list[Alarm]:
+        """The time of a shelf is over; an alarm that still stands is told."""
+        standing = self.standing.get(key)
+        if standing is None or standing.alarm.state is not AlarmState.SHELVED:
+            return []
+        return [self._move(key, standing, Happening.UNSHELVED, quiet=False, by="", comment="")]
+
+    def act(self, happening: Happening, identity: str, by: str, comment: str) -> Alarm:
+        """An operator's act on a standing alarm. OrderRefused when there is none, or it can not be."""
+        key = self.key_of_alarm(identity)
+        return self._move(key, self.standing[key], happening, by=by, comment=comment)
 
     def acknowledge(self, identity: str, by: str, comment: str) -> Alarm:
         """An operator has seen it. OrderRefused when there is no such alarm or nothing to acknowledge."""
+        return self.act(Happening.ACKNOWLEDGED, identity, by, comment)
+
+    def key_of_alarm(self, identity: str) -> Key:
+        """Asset and type of a standing alarm; OrderRefused if there is none of that id."""
         for key, standing in self.standing.items():
             if standing.alarm.id == identity:
-                return self._move(key, standing, Happening.ACKNOWLEDGED, by=by, comment=comment)
+                return key
         raise OrderRefused(f"no alarm {identity} is standing")
 
     def restore(self, standing: Iterable[Standing], ended_ns: dict[Key, int]) -> None:

@@ -20,6 +20,9 @@ class Happening(StrEnum):
     HIDDEN = "hidden"  # raised, but an alarm of its group accounts for it
     SUPPRESSED = "suppressed"  # an alarm of its group came to account for it
     RELEASED = "released"  # that alarm is over, and it still stands
+    SHELVED = "shelved"  # an operator put it aside for a time
+    UNSHELVED = "unshelved"  # that time is over, or the operator took it back
+    COMMENTED = "commented"
     WORSENED = "worsened"  # a more severe limit was crossed: it wants a new acknowledgement
     ACKNOWLEDGED = "acknowledged"
     CLEARED = "cleared"
@@ -44,6 +47,18 @@ TABLE: Final = {
     (AlarmState.SUPPRESSED, Happening.RELEASED): AlarmState.UNACKNOWLEDGED,
     (AlarmState.SUPPRESSED, Happening.CLEARED): AlarmState.NORMAL,
     (AlarmState.SUPPRESSED, Happening.WITHDRAWN): AlarmState.NORMAL,
+    (AlarmState.NORMAL, Happening.SHELVED): AlarmState.SHELVED,
+    (AlarmState.UNACKNOWLEDGED, Happening.SHELVED): AlarmState.SHELVED,
+    (AlarmState.ACKNOWLEDGED, Happening.SHELVED): AlarmState.SHELVED,
+    (AlarmState.SHELVED, Happening.UNSHELVED): AlarmState.UNACKNOWLEDGED,
+    (AlarmState.SHELVED, Happening.WORSENED): AlarmState.SHELVED,
+    (AlarmState.SHELVED, Happening.CLEARED): AlarmState.NORMAL,
+    (AlarmState.SHELVED, Happening.WITHDRAWN): AlarmState.NORMAL,
+    (AlarmState.UNACKNOWLEDGED, Happening.COMMENTED): AlarmState.UNACKNOWLEDGED,
+    (AlarmState.ACKNOWLEDGED, Happening.COMMENTED): AlarmState.ACKNOWLEDGED,
+    (AlarmState.RETURNED, Happening.COMMENTED): AlarmState.RETURNED,
+    (AlarmState.SHELVED, Happening.COMMENTED): AlarmState.SHELVED,
+    (AlarmState.SUPPRESSED, Happening.COMMENTED): AlarmState.SUPPRESSED,
     (AlarmState.RETURNED, Happening.ACKNOWLEDGED): AlarmState.NORMAL,
     (AlarmState.RETURNED, Happening.SUPERSEDED): AlarmState.NORMAL,
 }
@@ -53,6 +68,9 @@ EVENT: Final = {
     Happening.HIDDEN: "raised",
     Happening.SUPPRESSED: "updated",
     Happening.RELEASED: "updated",
+    Happening.SHELVED: "updated",
+    Happening.UNSHELVED: "updated",
+    Happening.COMMENTED: "updated",
     Happening.WORSENED: "updated",
     Happening.ACKNOWLEDGED: "acknowledged",
     Happening.CLEARED: "cleared",

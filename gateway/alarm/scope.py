@@ -36,7 +36,7 @@ def _closest(fleet: Fleet, known: frozenset[str]) -> np.ndarray[tuple[int], np.d
 
     @cache  # bounded: by the distinct places of one inventory
     def of_place(feeder: str, cabinet: str, area: str) -> str:
-        return next((s for s in _around(fleet, feeder, cabinet, area) if s in known), EVERYWHERE)
+        return next((s for s in around(fleet, feeder, cabinet, area) if s in known), EVERYWHERE)
 
     def of(asset: Asset) -> str:
         own = f"asset:{asset.id}"
@@ -45,7 +45,8 @@ def _closest(fleet: Fleet, known: frozenset[str]) -> np.ndarray[tuple[int], np.d
     return np.array([of(asset) for asset in fleet.assets], dtype=np.str_)
 
 
-def _around(fleet: Fleet, feeder: str, cabinet: str, area: str) -> Iterator[str]:
+def around(fleet: Fleet, feeder: str, cabinet: str, area: str) -> Iterator[str]:
+    """Scopes that hold a place, the closest first."""
     yield f"feeder:{feeder}"
     yield f"cabinet:{cabinet}"
     while area in fleet.area_by_code:

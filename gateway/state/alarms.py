@@ -48,6 +48,14 @@ def listing(connection: sqlite3.Connection, *, state: AlarmState | None = None, 
     return [_alarm(row[0]) for row in rows]
 
 
+def raised_since(connection: sqlite3.Connection, since_ns: int, *, limit: int) -> list[Alarm]:
+    """Alarms raised at ``since_ns`` or later in their present state, oldest first, at most ``limit``."""
+    rows = connection.execute(
+        f"{_LATEST} WHERE raised_ns >= ? ORDER BY raised_ns, alarm.alarm_id LIMIT ?", (since_ns, limit)
+    )
+    return [_alarm(row[0]) for row in rows]
+
+
 def counts(connection: sqlite3.Connection) -> dict[str, int]:
     """State -> number of alarms in it."""
     return dict(connection.execute("SELECT state, count(*) FROM alarm GROUP BY state"))

@@ -106,6 +106,7 @@ def fleet(lamps: int = 4, programme: Programme | None = None, **changes: Any) ->
                 11.05,
                 106.68,
                 road="Lê Lợi",
+                cabinet="C1",
                 feeder="F-live" if n % 2 else "F-switched",
                 rated_power_w=100.0,
                 programme=night.id,

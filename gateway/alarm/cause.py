@@ -35,6 +35,8 @@ from gateway.model import Bools, Int32s, Severity
 FEEDER_OPEN: Final = "feederOpen"
 PRESUMED_DARK: Final = "feederPresumedDark"
 DARK: Final = frozenset({FEEDER_OPEN, PRESUMED_DARK})
+WARD_OUTAGE: Final = "wardOutage"
+POWERLESS: Final = DARK | {SUPPLY_LOSS, SWITCHING_ERROR_OFF}
 SILENT: Final = DARK | {silence.TYPE}
 SEVERITIES: Final = {
     FEEDER_OPEN: Severity.CRITICAL,
@@ -44,6 +46,7 @@ SEVERITIES: Final = {
     NEUTRAL_LOSS: Severity.CRITICAL,
     PHASE_LOSS: Severity.MAJOR,
     SWITCHING_ERROR_OFF: Severity.CRITICAL,
+    WARD_OUTAGE: Severity.CRITICAL,
     SWITCHING_ERROR_ON: Severity.MAJOR,
 }
 NOBODY: Final = np.empty(0, dtype=np.int32)
@@ -58,6 +61,7 @@ EXPLAINS: Final = {
     PHASE_LOSS: _NO_POWER,
     SWITCHING_ERROR_OFF: _NO_POWER,
     SWITCHING_ERROR_ON: frozenset({"lampUnexpectedOn"}),
+    WARD_OUTAGE: POWERLESS,
     silence.TYPE: frozenset({silence.TYPE}),
     NEUTRAL_LOSS: _NO_POWER
     | {PHASE_LOSS, "supplyVoltageTooHigh"}
@@ -128,19 +132,25 @@ class Causes:
                 rows = members.get((kind, group), NOBODY)
                 self.standing[key] = Parent(kind, group, rows, now_ns, onset_ns)
                 began.append(key)
+        began += self._storms(now_ns)
         past = [k for k, p in self.standing.items() if self._is_past(p, now_ns)]
         self.mark_dark()
         return ended, began, [self.standing.pop(key) for key in past]
 
     def key(self, kind: str, group: Group) -> Key:
-        names = {"circuit": self._circuits.names, "feeder": self._circuits.feeders}
+        """What names an alarm of ``group``: its circuit, feeder, cabinet or area."""
         if group.level == "cabinet":
             return self._fleet.cabinets[group.number].id, kind
-        return names[group.level][group.number], kind
+        if group.level == "area":
+            return self._fleet.areas[group.number].code, kind
+        names = self._circuits.names if group.level == "circuit" else self._circuits.feeders
+        return names[group.number], kind
 
     def place(self, key: Key) -> tuple[str, str]:
-        """(area, feeder) of a group: its cabinet's area, "" for the feeder of a cabinet."""
+        """(area, feeder) of a group: its cabinet's area; "" for the feeder of a cabinet or an area."""
         group, c = self.standing[key].group, self._circuits
+        if group.level == "area":
+            return key[0], ""
         cabinet = group.number if group.level == "cabinet" else int(c.cabinet[group.circuits[0]])
         area = self._fleet.cabinets[cabinet].area if cabinet != BENCH else ""
         feeder = "" if group.level == "cabinet" else c.feeders[int(c.feeder[group.circuits[0]])]
@@ -190,7 +200,9 @@ class Causes:
         for key, parent in list(self.standing.items()):
             if parent.ended_ns is not None:
                 continue
-            if parent.kind not in SILENT:
+            if parent.kind == WARD_OUTAGE:
+                over = not self._powerless().get(key[0])
+            elif parent.kind not in SILENT:
                 over = self.supply.is_over(parent.kind, parent.group)
             else:
                 missing = self._not_back(parent)
@@ -204,6 +216,35 @@ class Causes:
                 self.standing[key] = replace(parent, ended_ns=now_ns)
                 ended.append(key)
         return ended, rests
+
+    def _powerless(self) -> dict[str, list[Parent]]:
+        """Groups without power, by the area of their cabinet."""
+        found: dict[str, list[Parent]] = {}
+        for key, parent in self.standing.items():
+            if parent.kind in POWERLESS and parent.ended_ns is None and parent.group.circuits:
+                found.setdefault(self.place(key)[0], []).append(parent)
+        return found
+
+    def _storms(self, now_ns: int) -> list[Key]:
+        """Areas that lost several feeders of several cabinets at about one time: one incident each."""
+        began, options, c = [], self._options, self._circuits
+        powerless = self._powerless()
+        for number, area in enumerate(self._fleet.areas if powerless else ()):
+            key = area.code, WARD_OUTAGE
+            lost = powerless.get(area.code, []) if not self.is_open(key) else []
+            recent = [p for p in lost if now_ns - p.began_ns <= options.storm_s * 1e9]
+            circuits = [n for parent in recent for n in parent.group.circuits]
+            cabinets = {int(c.cabinet[n]) for n in circuits}
+            if len(c.of_feeders(circuits)) < options.storm_feeders_min:
+                continue
+            if len(cabinets) >= options.storm_cabinets_min:
+                here = {k for k, box in enumerate(self._fleet.cabinets) if box.area == area.code}
+                own = [n for n in range(len(c)) if int(c.cabinet[n]) in here]
+                onset_ns = min(parent.onset_ns for parent in recent)
+                group = Group("area", number, tuple(own))
+                self.standing[key] = Parent(WARD_OUTAGE, group, NOBODY, now_ns, onset_ns)
+                began.append(key)
+        return began
 
     def _not_back(self, parent: Parent) -> list[int]:
         """Circuits of which fewer than two members were heard since (of fewer members: not all)."""

@@ -24,7 +24,7 @@ GROWING_SHARE = 0.3
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """``level`` is circuit, feeder or cabinet; ``circuits`` are all it has."""
+    """``level`` is circuit, feeder, cabinet or area; ``circuits`` are all it has."""
 
     level: str
     number: int

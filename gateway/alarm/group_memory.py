@@ -147,6 +147,7 @@ def _parent(kept: KeptParent, engine: AlarmEngine, circuit_row: dict[str, int]) 
         "circuit": list(engine.circuits.names),
         "feeder": list(engine.circuits.feeders),
         "cabinet": [cabinet.id for cabinet in engine.fleet.cabinets],
+        "area": [area.code for area in engine.fleet.areas],
     }
     if key[0] not in places[kept.level]:
         return None

@@ -121,6 +121,8 @@ class Quiet:
         if row is not None:
             place = fleet.assets[row]
             return {f"asset:{name}", *around(fleet, place.feeder, place.cabinet, place.area)}
+        if name in fleet.area_by_code:
+            return set(around(fleet, "", "", name))
         feeder = fleet.feeder_by_id.get(name.split("/")[0])
         if feeder is None:
             return {CITY}

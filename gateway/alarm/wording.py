@@ -52,6 +52,7 @@ NAMES: Final = {
     "trafficCongested": ("Ùn tắc giao thông", "Traffic congested"),
     "feederOpen": ("Tuyến đèn mất điện, tủ vẫn có điện", "Feeder dark, its cabinet has power"),
     "feederPresumedDark": ("Tuyến đèn có thể đã mất điện", "Feeder presumed dark"),
+    "wardOutage": ("Nhiều tuyến đèn mất điện", "Several feeders without power"),
     "switchingErrorOff": ("Tủ không đóng điện theo lịch", "Not switched on as planned"),
     "switchingErrorOn": ("Tủ không cắt điện theo lịch", "Not switched off as planned"),
     "phaseLoss": ("Mất pha", "Phase lost"),
@@ -116,7 +117,9 @@ class Wording:
         return ", ".join(part for part in (asset.id, asset.road, area.name if area else asset.area) if part)
 
     def _group(self, name: str) -> str:
-        """A feeder, or ``feeder/phase``, with the cabinet it hangs on."""
+        """An area by its name; a feeder, or ``feeder/phase``, with the cabinet it hangs on."""
+        if name in self._fleet.area_by_code:
+            return self._fleet.area_by_code[name].name
         feeder = self._fleet.feeder_by_id.get(name.split("/")[0])
         return name if feeder is None else f"{name}, {feeder.cabinet}"
 

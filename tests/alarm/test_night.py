@@ -64,7 +64,7 @@ def test_a_feeder_out_of_radio_is_one_alarm_a_dark_lamp_another() -> None:
         to = "+6h"
         [[fault]]
         kind = "lamp_failure"
-        asset = "LP-02-1-003"
+        asset = "LP-01-2-003"
         from = "+5h"
         to = "+12h"
         """,
@@ -73,5 +73,5 @@ def test_a_feeder_out_of_radio_is_one_alarm_a_dark_lamp_another() -> None:
     assert told == {
         ("CB-01-F1", "communicationFailure", "raised"),
         ("CB-01-F1", "communicationFailure", "cleared"),
-        ("LP-02-1-003", "lampFailure", "raised"),
+        ("LP-01-2-003", "lampFailure", "raised"),
     }

@@ -195,10 +195,16 @@ def _operating(commands: Commands) -> None:
 
 def _measuring(commands: Commands) -> None:
     bench = _group(commands, "bench", "figures: messages per second, CPU per message")
-    end_to_end = _add(bench, "end-to-end", "bench:end_to_end", "mosquitto to a real store, CPU by process")
-    end_to_end.add_argument("--messages", type=_positive, default=200_000, metavar="N")
-    end_to_end.add_argument("--devices", type=_positive, default=5000, metavar="N")
-    end_to_end.add_argument("--json", type=Path, metavar="FILE", help="write the figures here")
+    benches = {
+        "end-to-end": "mosquitto to a real store, CPU by process",
+        "pipeline": "a replayed stream at full load, writes discarded",
+    }
+    for name, text in benches.items():
+        parser = _add(bench, name, "bench:bench", text)
+        parser.set_defaults(bench=name)
+        parser.add_argument("--messages", type=_positive, default=200_000, metavar="N")
+        parser.add_argument("--devices", type=_positive, default=5000, metavar="N")
+        parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here")
 
 
 def _keeping(commands: Commands) -> None:

@@ -5,7 +5,8 @@ Takes the lock a gateway would take, so the two can not meet; an order takes eff
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, nullcontext
+from functools import partial
 from typing import Any, Final
 
 from gateway import wiring
@@ -55,6 +56,7 @@ async def ask(settings: Settings, name: str, arguments: dict[str, Any]) -> Any:
 
         own: dict[str, Handler] = {
             "gateway.reload": files.reload,
+            "gateway.backup": partial(files.back_up, store=store, trimming=nullcontext()),
             "rules.explain": explain,
             "maintenance.list": windows,
         }

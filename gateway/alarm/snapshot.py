@@ -40,6 +40,7 @@ class _Rules(msgspec.Struct, array_like=True):
     since: bytes
     count: bytes
     raised: bytes
+    own: bytes = b""  # absent in snapshots written before it was
 
 
 class _Circle(msgspec.Struct, array_like=True):
@@ -132,6 +133,7 @@ def _pack_rules(fleet: Fleet, evaluator: Evaluator, profile: str) -> _Rules:
         since=state.since[kept].tobytes(),
         count=state.count[kept].tobytes(),
         raised=state.raised[kept].tobytes(),
+        own=state.own[kept].tobytes(),
     )
 
 
@@ -144,6 +146,7 @@ def _unpack_rules(kept: _Rules, fleet: Fleet, evaluator: Evaluator) -> None:
     source = RuleState(
         devices=np.empty(0, dtype=np.int32),
         since=np.frombuffer(kept.since, dtype=np.int64).reshape(shape),
+        own=np.frombuffer(kept.own or bytes([True]) * (shape[0] * shape[1]), dtype=np.bool_).reshape(shape),
         count=np.frombuffer(kept.count, dtype=np.int32).reshape(shape),
         raised=np.frombuffer(kept.raised, dtype=np.bool_).reshape(shape),
         asset=np.empty(0, dtype=np.int32),
@@ -164,10 +167,11 @@ def _unpack_rules(kept: _Rules, fleet: Fleet, evaluator: Evaluator) -> None:
         # A device is in the scope of one rule of a key, before and now, so its state is in one column.
         for new, olds in columns:
             touched = [k for k in olds if source.count[old_row, k] or source.raised[old_row, k]]
-            if not here[new] or not touched:
+            if not olds or (touched and not here[new]):
                 continue
-            old = touched[0]
+            old = touched[0] if touched else new if kept.keys == table.keys else olds[0]
             state.since[local, new] = source.since[old_row, old]
+            state.own[local, new] = source.own[old_row, old]
             state.count[local, new] = source.count[old_row, old]
             state.raised[local, new] = source.raised[old_row, old]
         evaluator.busy[row] = bool((state.count[local] > 0).any() or state.raised[local].any())

@@ -123,6 +123,21 @@ def _simulating(commands: Commands) -> None:
     simulate.add_argument(
         "--per-device", action="store_true", help="one connection per device, with last will"
     )
+    simulate.add_argument("--to-journal", type=Path, metavar="DIR", help="write a raw journal, use no broker")
+    simulate.add_argument("--days", type=float, default=7.0, metavar="N", help="length of the journal (7)")
+    simulate.add_argument("--start", metavar="TIME", help="UTC start of the journal (noon, 2 November 2026)")
+    replay = _add(commands, "replay", "replay:replay", "alarms of a recorded journal, at full speed")
+    replay.add_argument("--journal", type=Path, required=True, metavar="DIR", help="where its segments are")
+    replay.add_argument(
+        "--alarms", type=Path, required=True, metavar="FILE", help="write transitions here (JSON lines)"
+    )
+    replay.add_argument(
+        "-c", "--config", type=Path, metavar="FILE", help="read it with this, not with what it names"
+    )
+    score = _add(commands, "score", "score:score", "precision, recall and delay of alarms against the truth")
+    score.add_argument("--truth", type=Path, required=True, metavar="FILE", help="what was injected")
+    score.add_argument("--alarms", type=Path, required=True, metavar="FILE", help="what was raised")
+    _json(score)
 
 
 def _profiles(commands: Commands) -> None:

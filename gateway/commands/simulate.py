@@ -30,6 +30,8 @@ def simulate(options: argparse.Namespace) -> int:
     """Publishes until the time is up or a signal comes; 1 if the broker refused messages."""
     if options.to_journal:
         return record(options)
+    if options.scenario:
+        raise ConfigurationError("--scenario", "", "is for journals", "name --to-journal, too")
     chosen = settings.read(options.config)
     if not chosen.mqtt.url:
         raise ConfigurationError(str(options.config), "mqtt.url", "is empty", "name the broker to publish to")
@@ -40,7 +42,7 @@ def simulate(options: argparse.Namespace) -> int:
         configuration.fleet,
         {profile.name: profile for profile in configuration.profiles},
         faults,
-        options.seed,
+        1 if options.seed is None else options.seed,
         start_ns,
         options.interval_s,
         telemetry_topic=chosen.mqtt.telemetry_topic,

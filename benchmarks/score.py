@@ -1,7 +1,7 @@
 """The quality of alarms on simulated cities (``make score``). In: a seed. Out: build/score.json and a table.
 
-DENSE and QUIET, each with a true and with a lying inventory: simulate, replay and score by the commands a user
-has, two runs at a time. ``--full`` runs the numbers a proof needs; it takes hours.
+DENSE and QUIET, each with a true and with a lying inventory: simulate, replay and score by the commands of
+users, two runs at a time. ``--full`` runs the numbers a proof needs; it takes hours.
 """
 
 from __future__ import annotations
@@ -27,13 +27,15 @@ def main() -> None:
     parser.add_argument("--full", action="store_true", help="the full numbers instead of the quick ones")
     parser.add_argument("--json", type=Path, default=ROOT / "build" / "score.json")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="citylight-score-") as directory:
-        with ThreadPoolExecutor(WORKERS) as pool:
-            futures = [
-                pool.submit(run, Path(directory), suite, honest, options.seed, options.full)
-                for suite, honest in RUNS
-            ]
-            found = dict(zip(RUNS, (future.result() for future in futures), strict=True))
+    with (
+        tempfile.TemporaryDirectory(prefix="citylight-score-") as directory,
+        ThreadPoolExecutor(WORKERS) as pool,
+    ):
+        futures = [
+            pool.submit(run, Path(directory), suite, honest, options.seed, options.full)
+            for suite, honest in RUNS
+        ]
+        found = dict(zip(RUNS, (future.result() for future in futures), strict=True))
     report = {
         "seeds": {suite: found[suite, True]["seed"] for suite in ("dense", "quiet")},
         "dense": found["dense", True]["figures"],

@@ -141,13 +141,12 @@ class _Stages:
         switched = bool(self._fleet.group_switched[row])
         if KINDS[kind].on == SENSOR:
             return asset.kind == SENSOR and asset.id.startswith("SN-FL")
-        if asset.kind != LAMP:
-            return False
+        if asset.kind != LAMP or self._fleet.programme_by_id[asset.programme].switch == "photocell":
+            return False  # photocells have their storm
         if kind == "head_failure":
             return asset.heads > 1
         if kind == "day_burner":
-            programme = self._fleet.programme_by_id[asset.programme]
-            return not switched and programme.switch != "photocell"
+            return not switched
         if KINDS[kind].shows == DIMMED:
             steps = self._fleet.programme_by_id[asset.programme].steps
             return any(0 < level < DIMMED_BELOW for _, level in steps)
@@ -156,7 +155,9 @@ class _Stages:
     def _plays(self, act: Act, row: int, day: int) -> bool:
         cabinet = self._fleet.assets[row].cabinet
         span = range(day, day + 1 + int(act.lasts_h // 24))
-        busy = any((act.dusk, cabinet, d) in self._taken for d in span)
+        whole_days = act.lasts_h >= 24
+        parts = (True, False) if whole_days else (act.dusk,)
+        busy = any((dusk, cabinet, d) in self._taken for d in span for dusk in parts)
         return not busy and self._window(act, day)[1] + 2 * HOUR_NS < self._last_ns
 
     def _storm(self, act: Act) -> Iterator[Fault]:

@@ -37,17 +37,17 @@ _OF_LAMPS = (  # rate, kind; a driver dies dark in most cases, or gives too litt
 
 
 def mishaps(fleet: Fleet, rates: Rates, sky: Sky, noise: Noise, from_ns: int, to_ns: int) -> list[Fault]:
-    """Faults that begin in the span, by time; of one lamp at most one at a time."""
+    """Faults that begin in the span, by time; of a lamp one at a time, of a circuit likewise."""
     drawn = [*_of_lamps(fleet, rates, noise, from_ns, to_ns)]
     drawn += _of_circuits(fleet, rates, sky, noise, from_ns, to_ns)
     drawn += _storms(fleet, rates, sky, noise, from_ns, to_ns)
     drawn.sort(key=lambda fault: (fault.from_ns, fault.kind, fault.assets.tolist()))
-    free_from: dict[int, int] = {}
+    free_from: dict[tuple[int, bool], int] = {}
     kept = []
     for fault in drawn:
-        rows = fault.assets.tolist()
-        if all(free_from.get(row, 0) <= fault.from_ns for row in rows):
-            free_from.update(dict.fromkeys(rows, fault.to_ns + DAY_NS))
+        keys = [(row, KINDS[fault.kind].group) for row in fault.assets.tolist()]
+        if all(free_from.get(key, 0) <= fault.from_ns for key in keys):
+            free_from.update(dict.fromkeys(keys, fault.to_ns))
             kept.append(fault)
     return kept
 

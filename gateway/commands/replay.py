@@ -40,7 +40,7 @@ _NEVER_S: Final = 1e9
 def replay(options: argparse.Namespace) -> int:
     """Writes the alarm file."""
     chosen = settings.build({}, "", Path(), {}) if options.config is None else settings.read(options.config)
-    known = _configurations(options.journal, chosen if options.config else None)
+    known = configurations(options.journal, chosen if options.config else None)
     with options.alarms.open("w", encoding="utf-8", newline="\n") as file:
         counts, transitions = replay_journal(options.journal, file, known, chosen)
     figures = {"received": counts.received, "quarantined": counts.quarantined, "readings": counts.readings}
@@ -115,7 +115,7 @@ class _AlarmFile:
         self.written += len(transitions)
 
 
-def _configurations(journal: Path, chosen: Settings | None) -> Configurations:
+def configurations(journal: Path, chosen: Settings | None) -> Configurations:
     """What the journal names: from ``chosen`` where given, else from beside it or a state.db above it."""
     if chosen is not None:
         packed = wiring.sources(chosen).pack()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from gateway.errors import ConfigurationError
 from simulators.score import score as judge
@@ -20,12 +20,11 @@ from simulators.score import score as judge
 COLUMNS: Final = (
     ("injected", "injected"),
     ("found", "found"),
-    ("alarms", "alarms"),
     ("false", "false"),
     ("precision", "precision"),
     ("recall", "recall"),
-    ("delay_s_p50", "delay p50 s"),
-    ("delay_s_max", "delay max s"),
+    ("delay_s_p50", "p50 s"),
+    ("delay_s_max", "max s"),
 )
 
 
@@ -40,10 +39,10 @@ def score(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(found, indent=2))
         return 0
-    table = Table("type", *(title for _, title in COLUMNS))
+    table = Table(Column("type", no_wrap=True), *(Column(title, justify="right") for _, title in COLUMNS))
     for name, figures in found["types"].items():
         table.add_row(name, *("-" if figures[key] is None else str(figures[key]) for key, _ in COLUMNS))
-    alike = Table("look-alike", "injected", "false alarms")
+    alike = Table(Column("look-alike", no_wrap=True), "injected", "false alarms")
     for name, figures in found["look_alikes"].items():
         alike.add_row(name, str(figures["injected"]), str(figures["alarms"]))
     console = Console()

@@ -28,6 +28,8 @@ SERVERS = {  # program -> Debian package
     "influxd": "influxdb",
     "victoria-metrics": "victoria-metrics",
     "systemd-analyze": "systemd",
+    "strace": "strace",
+    "faketime": "faketime",
 }
 SERVER_UNITS = ("mosquitto", "influxdb", "victoria-metrics")
 PROBE = """

@@ -11,6 +11,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import mqtt5
 
@@ -73,8 +74,8 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=0.0, help="messages per second (0: as fast as taken)")
     parser.add_argument("--devices", required=True, help="file with 'area device' lines")
     options = parser.parse_args()
-    with open(options.devices, encoding="utf-8") as file:  # noqa: PTH123
-        devices = [(area, device) for area, device in (line.split() for line in file)]
+    lines = Path(options.devices).read_text(encoding="utf-8").splitlines()
+    devices = [(area, device) for area, device in map(str.split, lines)]
     packets = encode(devices, options.messages, int(time.time() * 1000) - options.messages)
     print("ready", flush=True)
     input()

@@ -10,6 +10,7 @@ import logging
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from gateway import ledger, wiring
@@ -34,11 +35,14 @@ from gateway.pipeline import Cadence, Reader, follow
 from gateway.sections import Settings
 from gateway.state import cursors
 from gateway.translation import Translator
+from gateway.troubles import Facts
 
 log = logging.getLogger("citylight")
 
 TRIM_S = 30.0
+TRIM_FULL_S = 1.0
 STOP_S_MAX = 10.0
+CANCEL_AGAIN_S = 3.0
 ALARM_READINGS_MAX = 5000
 
 
@@ -51,7 +55,7 @@ class Gateway:
         self.failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.broker_url = settings.mqtt.url
         self.began_ns = clock.monotonic_ns()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self.trimming = asyncio.Lock()
 
     async def open(self, stack: AsyncExitStack) -> None:
         """Set everything up; what was set up is torn down by ``stack``, also if this fails half way."""
@@ -93,7 +97,9 @@ class Gateway:
             await self.store.probe()
             own = await self.store.position()
             assert own is not None
-            position, counts = own.cursor, own.counts
+            # What held no readings moved only state.db's cursor; an empty store takes all the journal has.
+            if own.cursor >= position or not own.cursor:
+                position, counts = own.cursor, own.counts
         self.stored = StoreFollower(
             self.store,
             ledger.SqliteStoreLedger(
@@ -107,8 +113,13 @@ class Gateway:
             clock=self.clock,
         )
         front = max(self.alarms.position, self.stored.position)
-        self.reader = Reader(self.journal, self._translator_at, front)
+        self.reader = Reader(self.journal, self._translator_at, front, self.files.name_loss)
         stack.push_async_callback(self._end_followers)
+        # A follower without a row of its own would not keep the journal from being trimmed.
+        if start.snapshot is None:
+            await self.alarms.commit(snapshot=True)
+        if start.store is None:
+            await self.stored.commit()
         alarm_cadence = Cadence(settings.alarms.gather_ms / 1e3, ALARM_READINGS_MAX)
         store_cadence = Cadence(settings.store.gather_ms / 1e3, settings.store.gather_rows)
         self._following = [
@@ -200,11 +211,13 @@ class Gateway:
             database=self.database,
             last_epoch=self.start.epoch,
             clock=self.clock,
+            name_loss=self.files.name_loss,
         )
         receiving = self._spawn(self.intake.receive())
         tasks = [
             receiving,
             *(self._spawn(work()) for work in (self.intake.tick, self.intake.mend, self._trim)),
+            self._spawn(self.intake.watch(self._facts)),
         ]
 
         async def end() -> None:
@@ -216,11 +229,26 @@ class Gateway:
 
     async def _trim(self) -> None:
         """Keep the journal within its bounds, never past the slowest follower."""
+        trimmed_ns = self.clock.monotonic_ns()
         while True:
-            await asyncio.sleep(TRIM_S)
-            needed = await self.database.transact(cursors.oldest_needed)
-            if needed is not None:
-                await asyncio.to_thread(self.journal.trim, keep_from=needed)
+            await asyncio.sleep(TRIM_FULL_S)
+            now_ns = self.clock.monotonic_ns()
+            if not self.journal.full and now_ns - trimmed_ns < TRIM_S * 1e9:
+                continue
+            trimmed_ns = now_ns
+            async with self.trimming:
+                needed = await self.database.transact(cursors.oldest_needed)
+                if needed is not None:
+                    await asyncio.to_thread(self.journal.trim, keep_from=needed)
+
+    def _facts(self) -> Facts:
+        return Facts(
+            wall_ns=self.clock.wall_ns(),
+            monotonic_ns=self.clock.monotonic_ns(),
+            journal=self.journal.failure or self.journal.full,
+            store=self.store_error or self.stored.error,
+            thrown_away=self.stored.thrown_away,
+        )
 
     # --- doors ----------------------------------------------------------------------------------------
 
@@ -232,10 +260,12 @@ class Gateway:
             self.deliveries.recipients,
             lambda: self.configurations.current,
             self.clock,
+            self.deliveries.wake,
         )
         handlers = self.operations.handlers() | {
             "figures.read": self.read_figures,
             "gateway.reload": self.files.reload,
+            "gateway.backup": partial(self.files.back_up, store=self.store, trimming=self.trimming),
         }
         control = ControlServer(self.settings.gateway.data_dir / SOCKET_NAME, handlers)
         await control.start()
@@ -266,9 +296,12 @@ class Gateway:
 
     @staticmethod
     async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        """Cancel, and again: before Python 3.12 ``asyncio.wait_for``, which libraries use, may swallow it."""
+        running = set(tasks)
+        while running:
+            for task in running:
+                task.cancel()
+            _, running = await asyncio.wait(running, timeout=CANCEL_AGAIN_S)
 
 
 @asynccontextmanager

@@ -65,6 +65,7 @@ def build_parser() -> argparse.ArgumentParser:
     _simulating(commands)
     _profiles(commands)
     _operating(commands)
+    _keeping(commands)
     _measuring(commands)
     return parser
 
@@ -107,6 +108,9 @@ def _running(commands: Commands) -> None:
     run = _add(commands, "run", "run:run", "run the gateway")
     _config(run)
     check = _add(commands, "check", "check:check", "validate the file and reach broker, store and IOC")
+    check.add_argument(
+        "--capacity", action="store_true", help="what the bounds mean for this inventory, instead"
+    )
     _config(check)
     _json(check)
 
@@ -208,10 +212,26 @@ def _operating(commands: Commands) -> None:
 
 def _measuring(commands: Commands) -> None:
     bench = _group(commands, "bench", "figures: messages per second, CPU per message")
-    end_to_end = _add(bench, "end-to-end", "bench:end_to_end", "mosquitto to a real store, CPU by process")
-    end_to_end.add_argument("--messages", type=_positive, default=200_000, metavar="N")
-    end_to_end.add_argument("--devices", type=_positive, default=5000, metavar="N")
-    end_to_end.add_argument("--json", type=Path, metavar="FILE", help="write the figures here")
+    benches = {
+        "end-to-end": "mosquitto to a real store, CPU by process",
+        "pipeline": "a replayed stream at full load, writes discarded",
+    }
+    for name, text in benches.items():
+        parser = _add(bench, name, "bench:bench", text)
+        parser.set_defaults(bench=name)
+        parser.add_argument("--messages", type=_positive, default=200_000, metavar="N")
+        parser.add_argument("--devices", type=_positive, default=5000, metavar="N")
+        parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here")
+
+
+def _keeping(commands: Commands) -> None:
+    backup = _add(commands, "backup", "backup:backup", "state and journal of a gateway to one file")
+    backup.add_argument("file", type=Path, metavar="FILE", help="new file, like monday.tar.zst")
+    restore = _add(commands, "restore", "backup:restore", "an empty data directory from a backup")
+    restore.add_argument("file", type=Path, metavar="FILE")
+    for parser in (backup, restore):
+        _config(parser)
+        _json(parser)
 
 
 def _positive(text: str) -> int:

@@ -5,25 +5,32 @@ The same for a gateway that runs and for a command that works on the files of on
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import asdict
+from itertools import count
+from pathlib import Path
 from typing import Any
 
 from gateway import ledger, wiring
+from gateway.backup import back_up
 from gateway.clock import Clock
 from gateway.configuration import Configuration, Configurations, interpret
+from gateway.errors import JournalCorrupt, JournalError
 from gateway.inventory.difference import difference
-from gateway.journal.record import Kind, encode_control
+from gateway.journal.record import Kind, encode_control, encode_session
 from gateway.journal.segments import SegmentJournal
-from gateway.model import Control
+from gateway.model import Control, SessionEvent
 from gateway.sections import Settings
 from gateway.state.database import StateDatabase
 from gateway.state.lock import DirectoryLock
+from gateway.store.outcome import Store
 
 log = logging.getLogger("citylight")
 
 STATE_FILE = "state.db"
+NAME_AGAIN_S = 1.0
 
 
 class DataDirectory:
@@ -37,6 +44,7 @@ class DataDirectory:
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self._settings = settings
         self._clock = clock
+        self._naming = asyncio.Lock()
 
     async def open(self, stack: AsyncExitStack) -> None:
         """DirectoryLocked if another process has it, StateFormatTooNew if a later version wrote it."""
@@ -50,8 +58,31 @@ class DataDirectory:
         self.journal = SegmentJournal(directory / "journal", options, floor=self.start.floor)
         stack.push_async_callback(self.journal.close)
         for loss in self.journal.opening.lost:
-            log.error("journal: %s", loss)
+            await self._name(loss.damage(), tries_max=1)  # a full disk must not keep it from starting
         self.configurations = Configurations(ledger.configuration_loader(file), self.start.timeline)
+
+    async def name_loss(self, damage: JournalCorrupt) -> None:
+        """Write into the journal, once, which records can not be read; returns when that is durable."""
+        await self._name(damage, tries_max=None)
+
+    async def _name(self, damage: JournalCorrupt, *, tries_max: int | None) -> None:
+        async with self._naming:
+            if await ledger.is_loss_named(self.database, damage.sequence):
+                return
+            log.error("journal: %s", damage)
+            epoch, wall_ns = max(1, self.start.epoch), self._clock.wall_ns()
+            gap = SessionEvent(epoch, "gap", wall_ns, gap="journal_corrupt", detail=str(damage))
+            for attempt in count(1):
+                try:
+                    await self.journal.append(Kind.SESSION, [encode_session(gap)])
+                except JournalError as error:
+                    if attempt == tries_max:
+                        log.error("journal: the loss is not named yet: %s", error)
+                        return
+                    await asyncio.sleep(NAME_AGAIN_S)
+                else:
+                    break
+            await ledger.put_loss_named(self.database, damage.sequence)
 
     async def put_in_force(self, packed: bytes) -> Configuration:
         """Make packed sources what is read with from now on; nothing happens if they are that already."""
@@ -63,6 +94,20 @@ class DataDirectory:
             await ledger.put_in_force(self.database, sequence, name)
             self.configurations.put_in_force(sequence, name)
         return self.configurations.current
+
+    async def back_up(
+        self, *, file: str, store: Store, trimming: AbstractAsyncContextManager[Any]
+    ) -> dict[str, Any]:
+        """Everything here in one file, as of one moment; OrderRefused when it can not be written."""
+        directory, wall_ns = self._settings.gateway.data_dir, self._clock.wall_ns()
+        return await back_up(
+            Path(file),
+            directory=directory,
+            journal=self.journal,
+            store=store,
+            trimming=trimming,
+            wall_ns=wall_ns,
+        )
 
     async def reload(self, *, by: str = "") -> dict[str, Any]:
         """Read profiles and inventory again; refused whole if anything in them is wrong."""

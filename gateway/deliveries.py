@@ -6,6 +6,7 @@ Carries what the outbox holds, also from before a restart. Never writes an alarm
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
@@ -17,7 +18,7 @@ from gateway.clock import Clock
 from gateway.metrics import RecipientFigures
 from gateway.notify.courier import Carrier, Courier, CourierOptions
 from gateway.sections import Settings
-from gateway.state import alarms, quarantine
+from gateway.state import alarms, database, quarantine
 from gateway.state.database import StateDatabase
 
 LOOK_S = 0.5
@@ -32,6 +33,7 @@ class Deliveries:
         self.figures: dict[str, RecipientFigures] = {}
         self.quarantined: dict[str, int] = {}
         self.severities: dict[str, int] = {}
+        self.state: dict[str, int] = {}
         self._settings = settings
         self._database = database
         self._clock = clock
@@ -78,5 +80,14 @@ class Deliveries:
                 own = await courier.figures()
                 self.figures[name] = RecipientFigures(own.pending, own.delivered, own.failed, own.error)
             self.quarantined = await self._database.transact(quarantine.counts)
+            self.state = await self._database.transact(_state)
             self.severities = dict(Counter(alarm.severity.value for alarm in await self._active()))
             await asyncio.sleep(LOOK_S)
+
+
+def _state(connection: sqlite3.Connection) -> dict[str, int]:
+    return {
+        "bytes": database.bytes_used(connection),
+        "quarantine_bytes": quarantine.bytes_used(connection),
+        "quarantine_overflow": quarantine.overflow(connection),
+    }

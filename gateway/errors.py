@@ -36,6 +36,10 @@ class JournalError(GatewayError):
     """The journal can not promise durability or can not be read; nothing may be acknowledged."""
 
 
+class JournalFull(JournalError):
+    """No room for messages: nothing is acknowledged, the broker keeps them until there is."""
+
+
 class JournalCorrupt(JournalError):
     """Bytes of a committed record do not match their checksum, or a sequence number is missing."""
 
@@ -46,6 +50,12 @@ class JournalCorrupt(JournalError):
         super().__init__(
             f"{segment} at byte {offset}: records {sequence} to {resume - 1} are lost: {problem}"
         )
+
+    def until(self, end: int) -> JournalCorrupt:
+        """As much of the loss as lies before ``end``."""
+        if self.resume <= end:
+            return self
+        return JournalCorrupt(self.segment, self.offset, self.sequence, self.problem, resume=end)
 
 
 class RecordUnreadable(JournalError):

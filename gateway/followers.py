@@ -18,8 +18,9 @@ from gateway.alarm.engine import AlarmEngine
 from gateway.alarms import Alarm
 from gateway.clock import Clock
 from gateway.configuration import Configurations
+from gateway.failpoints import Failpoint, passing
 from gateway.model import Chunk, Control, Counts, Part, ReadingBatch, Reject, Run
-from gateway.store.outcome import Store
+from gateway.store.outcome import Store, WriteOutcome
 
 log = logging.getLogger("citylight.store")
 
@@ -77,23 +78,33 @@ class AlarmFollower:
         self._observe = observe
         self._clock = clock
         self._snapshot_ns = int(snapshot_s * 1e9)
+        self._unwritten: list[tuple[int, Alarm]] = []  # bounded: by one ``take``, which ends with a commit
+        self._applying = False
         self._committed_ns = self._snapshotted_ns = clock.monotonic_ns()
 
     async def take(self, chunks: Sequence[Chunk]) -> None:
-        transitions: list[tuple[int, Alarm]] = []
+        self._applying = True
         for chunk in chunks:
-            transitions += self._apply(chunk)
+            self._unwritten += self._apply(chunk)
             self.counts += chunk.counts
         self.position = chunks[-1].next
+        self._applying = False
         now_ns = self._clock.monotonic_ns()
         snapshot_due = now_ns - self._snapshotted_ns >= self._snapshot_ns
-        if transitions or snapshot_due or now_ns - self._committed_ns >= CURSOR_S * 1e9:
-            await self.commit(transitions, snapshot=snapshot_due)
+        if self._unwritten or snapshot_due or now_ns - self._committed_ns >= CURSOR_S * 1e9:
+            await self.commit(snapshot=snapshot_due)
 
-    async def commit(self, transitions: Sequence[tuple[int, Alarm]] = (), *, snapshot: bool) -> None:
-        """Write down what there is; also at shutdown, so that the next start has nothing to repeat."""
+    async def commit(self, *, snapshot: bool) -> None:
+        """Write down what there is; also at shutdown, so that the next start has nothing to repeat.
+
+        What a commit that failed, or was cancelled, did not write is written by the next one. An engine that
+        failed half way is not written down: the next start begins at the last snapshot.
+        """
+        if self._applying:
+            return
         content = pack_snapshot(self.engine, self.counts) if snapshot else None
-        await self._ledger.commit(transitions, self.position, self.counts, content)
+        await self._ledger.commit(tuple(self._unwritten), self.position, self.counts, content)
+        self._unwritten.clear()
         self._committed_ns = self._clock.monotonic_ns()
         if snapshot:
             self._snapshotted_ns = self._committed_ns
@@ -132,12 +143,17 @@ class StoreFollower:
         self.position = position
         self.counts = counts
         self.error = ""
+        self.thrown_away = 0
+        """Rows the store answered for and did not keep, since the start."""
+        self.collisions = 0
+        """Readings the store can not tell apart, since the start."""
         self._store = store
         self._ledger = ledger
         self._configurations = configurations
         self._in_force = configurations.at(position)
         self._clock = clock
         self._committed_ns = clock.monotonic_ns()
+        self._unwritten: list[Reject] = []  # bounded: by one stretch, which ends with a commit
 
     async def take(self, chunks: Sequence[Chunk]) -> None:
         runs: list[Run] = []
@@ -151,9 +167,10 @@ class StoreFollower:
                     self._in_force = self._configurations.named(part.hash)
         await self._settle(runs, chunks[-1].next)
 
-    async def commit(self, rejects: Sequence[Reject] = ()) -> None:
-        """Write down the cursor, and ``rejects`` with it."""
-        await self._ledger.commit(rejects, self.position, self.counts)
+    async def commit(self) -> None:
+        """Write down the cursor and the rejects before it, also those that a failed commit did not write."""
+        await self._ledger.commit(tuple(self._unwritten), self.position, self.counts)
+        self._unwritten.clear()
         self._committed_ns = self._clock.monotonic_ns()
 
     async def _settle(self, runs: Sequence[Run], position: int) -> None:
@@ -163,15 +180,19 @@ class StoreFollower:
         counts = sum((run.counts for run in runs), self.counts)
         if rejects and self._store.owns_cursor:
             # The store's cursor moves with its readings: a crash in between must not skip these.
-            await self.commit(rejects)
+            self._unwritten += rejects
+            await self.commit()
         if batches:
             refused = await self._write(batches, position, counts)
+            passing(Failpoint.STORED)
             counts += Counts(quarantined=len({(r.sequence, r.index) for r in refused}))
             rejects += refused
         self.counts, self.position = counts, position
+        self._unwritten += rejects
         idle_ns = self._clock.monotonic_ns() - self._committed_ns
         if batches or rejects or idle_ns >= CURSOR_S * 1e9:
-            await self.commit(rejects)
+            await self.commit()
+            passing(Failpoint.CURSOR_MOVED)
 
     async def _write(
         self, batches: Sequence[ReadingBatch], position: int, counts: Counts
@@ -184,10 +205,17 @@ class StoreFollower:
             )
             if outcome.pause is None:
                 self._say("")
+                self._count(outcome)
                 return outcome.rejects
             self._say(outcome.pause)
             await asyncio.sleep(outcome.retry_after_s or delay_s * random.uniform(0.5, 1.0))
             delay_s = min(2 * delay_s, RETRY_S_MAX)
+
+    def _count(self, outcome: WriteOutcome) -> None:
+        self.collisions += outcome.collisions
+        if outcome.thrown_away:
+            self.thrown_away += outcome.thrown_away
+            log.error("store: threw away %d rows it had answered for", outcome.thrown_away)
 
     def _say(self, error: str) -> None:
         if error != self.error:

@@ -12,6 +12,7 @@ from gateway.metrics import Figures, FollowerFigures
 
 if TYPE_CHECKING:
     from gateway.app import Gateway
+    from gateway.followers import AlarmFollower, StoreFollower
 
 
 def gather(gateway: Gateway) -> Figures:
@@ -19,17 +20,19 @@ def gather(gateway: Gateway) -> Figures:
     settings, journal = gateway.settings, gateway.journal
     alarms, stored = gateway.alarms, gateway.stored
     ingest = gateway.intake.figures()
-    received = max(alarms.counts.received, stored.counts.received)
-    counts = stored.counts
+    counts, received = stored.counts, _received(alarms, stored)
     store_error = gateway.store_error or stored.error
-    not_ready = [f"broker: {ingest.last_error or ingest.state}"] if not ingest.connected else []
+    # Connected is not enough: until the subscription stands the broker keeps nothing for us.
+    not_ready = [] if ingest.state == "online" else [f"broker: {ingest.last_error or ingest.state}"]
     not_ready += [f"store: {store_error}"] if store_error else []
-    not_ready += [f"journal: {journal.failure}"] if journal.failure else []
+    not_ready += [f"state.db: {gateway.database.failure}"] if gateway.database.failure else []
+    journal_error = journal.failure or journal.full
+    not_ready += [f"journal: {journal_error}"] if journal_error else []
     followers = {
         follower.name: FollowerFigures(
             follower.position,
             max(0, journal.next - follower.position),
-            received - follower.counts.received,
+            max(0, received - follower.counts.received),
         )
         for follower in (alarms, stored)
     }
@@ -43,8 +46,16 @@ def gather(gateway: Gateway) -> Figures:
             "connected": not store_error,
             "where": settings.store.url or "DuckDB",
             "error": store_error,
+            "thrown_away": stored.thrown_away,
+            "collisions": stored.collisions,
         },
-        journal={"first": journal.first, "next": journal.next, "bytes": journal.bytes_used},
+        journal={
+            "first": journal.first,
+            "next": journal.next,
+            "bytes": journal.bytes_used,
+            "disk_free_bytes": journal.disk_free_bytes,
+            "full": int(bool(journal_error)),
+        },
         messages={
             "received": received,
             "stored": counts.received - counts.quarantined,
@@ -59,6 +70,17 @@ def gather(gateway: Gateway) -> Figures:
         followers=followers,
         recipients=dict(gateway.deliveries.figures),
         quarantine=dict(gateway.deliveries.quarantined),
+        state=dict(gateway.deliveries.state),
         alarms=dict(gateway.deliveries.severities),
         lamps=gateway.lamps.count(gateway.clock.wall_ns()),
     )
+
+
+def _received(alarms: AlarmFollower, stored: StoreFollower) -> int:
+    """As the follower says that stands further on, not the one that counted more.
+
+    Records that one had read before they were damaged are no longer pending for the other: they are lost, and
+    named so.
+    """
+    ahead = stored if stored.position >= alarms.position else alarms
+    return max(ahead.counts.received, stored.counts.received)

@@ -8,18 +8,28 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Awaitable, Callable
 
 from gateway import ledger, wiring
 from gateway.clock import Clock
 from gateway.errors import JournalCorrupt, JournalError
-from gateway.ingest.contact import Contact, Moment
+from gateway.ingest.contact import Contact, Moment, PastContact
 from gateway.ingest.options import IngestFigures
-from gateway.journal.record import Kind, decode_tick, encode_arrival, encode_session, encode_tick
+from gateway.journal.record import (
+    Kind,
+    decode_session,
+    decode_tick,
+    encode_arrival,
+    encode_control,
+    encode_session,
+    encode_tick,
+)
 from gateway.journal.segments import SegmentJournal
 from gateway.model import Arrival, SessionEvent, Tick
 from gateway.sections import Settings
 from gateway.state.database import StateDatabase
 from gateway.system_clock import boot_id
+from gateway.troubles import Facts, Troubles
 
 log = logging.getLogger("citylight.intake")
 
@@ -43,23 +53,32 @@ class Intake:
         database: StateDatabase,
         last_epoch: int,
         clock: Clock,
+        name_loss: Callable[[JournalCorrupt], Awaitable[None]],
     ) -> None:
         self._journal = journal
+        self._name_loss = name_loss
         self._database = database
         self._clock = clock
         self._tick_s = settings.alarms.tick_s
         now = Moment(clock.wall_ns(), clock.monotonic_ns())
-        contact_ns = self._last_contact_ns()
+        past = self._past_contact()
         contact = Contact(
             epoch=last_epoch + 1,
             # The embedded broker forgets every session when it ends, and it ends with the gateway.
             session_expected=last_epoch > 0 and bool(settings.mqtt.url),
-            contact_age_s=None if contact_ns is None else max(0.0, (now.wall_ns - contact_ns) / 1e9),
+            contact_age_s=past.age_s(wall_ns=now.wall_ns, elapsed_ns=clock.elapsed_ns(), boot_id=boot_id()),
             now=now,
         )
         self._reception = wiring.reception(
-            settings, url, contact=contact, clock=clock, commit=self._commit, event=self._event
+            settings,
+            url,
+            contact=contact,
+            clock=clock,
+            commit=self._commit,
+            event=self._event,
+            obstacle=lambda: journal.failure or journal.full,
         )
+        self._troubles = Troubles(store_away_s=settings.store.away_s)
 
     def figures(self) -> IngestFigures:
         return self._reception.figures()
@@ -85,12 +104,28 @@ class Intake:
 
     async def mend(self) -> None:
         """Take the journal up again after the disk failed it, for ever."""
+        said = ""
         while True:
             await asyncio.sleep(HOUSE_S)
-            if self._journal.failure:
-                log.error("journal: %s", self._journal.failure)
+            if failure := self._journal.failure:
+                if failure != said:
+                    log.error("journal: %s", failure)
+                said = failure
                 with contextlib.suppress(JournalError):
-                    log.warning("journal: taken up again: %s", await self._journal.reopen())
+                    again = await self._journal.reopen()
+                    log.warning("journal: taken up again: %s", again)
+                    for loss in again.lost:
+                        await self._name_loss(loss.damage())
+                    said = ""
+
+    async def watch(self, facts: Callable[[], Facts]) -> None:
+        """Write down what is wrong with the gateway itself when it begins and when it ends, for ever."""
+        while True:
+            for record in self._troubles.changes(facts()):
+                with contextlib.suppress(JournalError):  # it comes again, for as long as it holds
+                    await self._journal.append(Kind.CONTROL, [encode_control(record)])
+                    self._troubles.told(record)
+            await asyncio.sleep(HOUSE_S)
 
     async def _commit(self, arrival: Arrival) -> None:
         await self._journal.append(Kind.MESSAGES, [encode_arrival(arrival)])
@@ -100,9 +135,9 @@ class Intake:
             await ledger.put_epoch(self._database, event.epoch)
         await self._journal.append(Kind.SESSION, [encode_session(event)])
 
-    def _last_contact_ns(self) -> int | None:
-        """Wall time of the last tick that was connected; None if the journal's tail has none."""
-        journal, found = self._journal, None
+    def _past_contact(self) -> PastContact:
+        """From the journal's tail."""
+        journal, past = self._journal, PastContact()
         at = max(journal.first, journal.next - TAIL_RECORDS)
         while at < journal.next:
             try:
@@ -110,7 +145,10 @@ class Intake:
             except JournalCorrupt as damage:
                 at = damage.resume
                 continue
-            ticks = [decode_tick(record.payload) for record in records if record.kind is Kind.TICK]
-            found = max((tick.wall_ns for tick in ticks if tick.connected), default=found)
+            for record in records:
+                if record.kind is Kind.TICK:
+                    past.take(decode_tick(record.payload))
+                elif record.kind is Kind.SESSION:
+                    past.take(decode_session(record.payload))
             at = records[-1].sequence + 1
-        return found
+        return past

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from gateway.alarms import Alarm
 from gateway.clock import Clock
+from gateway.failpoints import Failpoint, passing
 from gateway.model import Counts, Reject
 from gateway.notify import dispatch
 from gateway.notify.courier import Backlog
@@ -21,6 +22,9 @@ from gateway.state.database import StateDatabase
 
 EPOCH = "epoch"
 """Fact: the last epoch of the MQTT session that began."""
+
+LOSS = "loss"
+"""Fact, with a sequence: damaged records that begin there are named in the journal."""
 
 DELIVERED_KEEP_NS = 7 * 86_400 * 1_000_000_000
 
@@ -52,10 +56,12 @@ class SqliteAlarmLedger:
             cursors.move(connection, "alarm", position, counts)
             if snapshot is not None:
                 cursors.put_snapshot(connection, "alarm", position, snapshot)
+                passing(Failpoint.SNAPSHOT)
                 outbox.forget(connection, delivered_before_ns=now_ns - DELIVERED_KEEP_NS)
             return bool(rows)
 
         if await self._database.transact(work):
+            passing(Failpoint.RECORDED)
             self._wake()
 
 
@@ -105,6 +111,16 @@ async def read_start(database: StateDatabase) -> Start:
 async def put_epoch(database: StateDatabase, epoch: int) -> None:
     """The session of ``epoch`` has begun."""
     await database.transact(lambda connection: facts.put(connection, EPOCH, epoch))
+
+
+async def is_loss_named(database: StateDatabase, sequence: int) -> bool:
+    """Whether the journal says already that its records from ``sequence`` on are damaged."""
+    return await database.transact(lambda c: facts.get(c, f"{LOSS} {sequence}") is not None)
+
+
+async def put_loss_named(database: StateDatabase, sequence: int) -> None:
+    """The journal says so now."""
+    await database.transact(lambda c: facts.put(c, f"{LOSS} {sequence}", 1))
 
 
 async def put_configuration(database: StateDatabase, content: bytes, created_ns: int) -> str:

@@ -50,6 +50,7 @@ class Figures:
     quarantine: dict[str, int]
     alarms: dict[str, int]
     lamps: dict[str, int] = field(default_factory=dict)
+    state: dict[str, int] = field(default_factory=dict)
 
     @property
     def ready(self) -> bool:
@@ -82,6 +83,7 @@ class Collector:
         yield _gauge("follower_pending_messages", "Messages ahead of a follower", "follower", waiting)
         yield _gauge("store", "The store", "figure", _numbers(figures.store))
         yield _gauge("quarantined_messages", "Messages in quarantine", "reason", figures.quarantine)
+        yield _gauge("state", "What state.db holds, and what had to give way", "figure", figures.state)
         yield _gauge("alarms_active", "Active alarms", "severity", figures.alarms)
         yield _gauge("lamps", "Light points by state", "state", figures.lamps)
         for fact in ("pending", "delivered", "failed"):

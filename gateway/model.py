@@ -141,14 +141,17 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class SessionEvent:
-    """A change of the MQTT session. ``gap`` names a loss that could not be prevented, or is empty."""
+    """A change of the MQTT session. ``gap`` names a loss that could not be prevented, or is empty.
+
+    ``epoch`` 0: no record of the journal, but what a reader met in its place.
+    """
 
     epoch: int
     event: str  # "connected" | "disconnected" | "drained" | "uptime" | "gap"
     wall_ns: int
     session_present: bool = False
     broker_uptime_s: float | None = None
-    gap: str = ""  # "session_lost" | "broker_restarted"
+    gap: str = ""  # "session_lost" | "broker_restarted" | "journal_corrupt"
     detail: str = ""
 
 

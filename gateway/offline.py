@@ -5,7 +5,8 @@ Takes the lock a gateway would take, so the two can not meet; an order takes eff
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, nullcontext
+from functools import partial
 from typing import Any, Final
 
 from gateway import wiring
@@ -34,5 +35,8 @@ async def ask(settings: Settings, name: str, arguments: dict[str, Any]) -> Any:
         operations = Operations(
             files.database, files.journal, store, recipients, lambda: configurations.current, clock
         )
-        handlers = operations.handlers() | {"gateway.reload": files.reload}
+        handlers = operations.handlers() | {
+            "gateway.reload": files.reload,
+            "gateway.backup": partial(files.back_up, store=store, trimming=nullcontext()),
+        }
         return await handlers[name](**arguments)

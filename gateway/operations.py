@@ -6,6 +6,7 @@ An order is a record in the journal: its effect comes from there. Never changes 
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
@@ -16,10 +17,10 @@ from gateway.alarm.trial import trial
 from gateway.alarms import Alarm, AlarmState
 from gateway.clock import Clock
 from gateway.configuration import Configuration
-from gateway.errors import OrderRefused
+from gateway.errors import JournalError, OrderRefused
 from gateway.fleet import Fleet
-from gateway.ingest.packets import encode_publish
-from gateway.journal.record import Journal, Kind, encode_arrival, encode_control
+from gateway.ingest.packets import encode_publish, parse_block
+from gateway.journal.record import Journal, Kind, decode_arrival, encode_arrival, encode_control
 from gateway.model import Arrival, Control, rfc3339
 from gateway.notify import dispatch
 from gateway.state import alarms, audit, outbox, quarantine
@@ -41,13 +42,16 @@ class Operations:
         recipients: Sequence[dispatch.Recipient],
         configuration: Callable[[], Configuration],
         clock: Clock,
+        wake: Callable[[], None] = lambda: None,
     ) -> None:
+        """``wake`` tells the couriers, where there are any, that the outbox has new rows."""
         self._database = database
         self._journal = journal
         self._store = store
         self._recipients = recipients
         self._configuration = configuration
         self._clock = clock
+        self._wake = wake
 
     def handlers(self) -> dict[str, Handler]:
         return {
@@ -96,6 +100,7 @@ class Operations:
         transitions = trial(self._configuration().fleet, now_ns, by)
         rows = [row for alarm in transitions for row in dispatch.rows_for(alarm, self._recipients)]
         await self._database.transact(lambda connection: outbox.add(connection, rows, created_ns=now_ns))
+        self._wake()
         return {"alarm": transitions[0].id, "recipients": sorted({row.recipient for row in rows})}
 
     async def quarantine_list(self, *, reason: str | None = None, limit: int = 100) -> list[dict[str, Any]]:
@@ -123,29 +128,46 @@ class Operations:
             )
         else:
             raise OrderRefused("say which: keys like 12.0, or --reason")
-        whole = [row for row in rows if len(row.reject.payload) == row.payload_bytes]
-        payloads = [
-            encode_arrival(
-                Arrival(
-                    encode_publish(row.reject.topic, row.reject.payload),
-                    count=1,
-                    received_ns=row.reject.received_ns,
-                    epoch=0,
-                    replayed=True,
-                )
-            )
-            for row in whole
-        ]
-        if payloads:
-            await self._journal.append(Kind.MESSAGES, payloads)
+        again: dict[tuple[int, int], bytes] = {}  # several samples of one message are replayed as one
+        marked = []
+        for row in rows:
+            place = row.reject.sequence, row.reject.index
+            arrival = again.get(place) or await asyncio.to_thread(self._arrival, row)
+            if arrival is not None:
+                again[place] = arrival
+                marked.append(_key(row))
+        if again:
+            await self._journal.append(Kind.MESSAGES, list(again.values()))
         now_ns = self._clock.wall_ns()
 
         def work(connection: sqlite3.Connection) -> None:
-            quarantine.mark_replayed(connection, (_key(row) for row in whole), at_ns=now_ns)
+            quarantine.mark_replayed(connection, marked, at_ns=now_ns)
             audit.append(connection, audit.Entry(now_ns, by, "replay", reason or ",".join(keys or ())))
 
         await self._database.transact(work)
-        return {"replayed": len(whole), "cut_short": len(rows) - len(whole)}
+        return {"replayed": len(again), "cut_short": len(rows) - len(marked)}
+
+    def _arrival(self, row: quarantine.Quarantined) -> bytes | None:
+        """The message as it came, to be appended again; None where nothing keeps all of it.
+
+        The quarantine has it unless it was too long, or the store refused it: then it has the line. The
+        journal has it for as long as it is kept.
+        """
+        reject = row.reject
+        topic, payload = reject.topic, reject.payload
+        if not topic or len(payload) < row.payload_bytes:
+            try:
+                record = self._journal.read(reject.sequence, bytes_max=1)[0]
+            except JournalError:
+                return None
+            block = parse_block(decode_arrival(record.payload), reject.sequence)
+            topic, payload = block.topics[reject.index], block.payloads[reject.index]
+        if not topic:
+            return None  # a packet that no parser takes
+        packet = encode_publish(topic, payload)
+        return encode_arrival(
+            Arrival(packet, count=1, received_ns=reject.received_ns, epoch=0, replayed=True)
+        )
 
     async def history(
         self, *, device: str, field: str, start_ns: int, end_ns: int, every_s: float | None = None

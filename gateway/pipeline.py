@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Protocol
@@ -19,12 +19,12 @@ from gateway.journal.record import Journal
 from gateway.model import Chunk
 from gateway.translation import Translator
 
-READ_BYTES_MAX = 256 * 1024
-"""Compressed; some 10,000 messages, which hold the event loop for about 40 ms."""
-RECENT_READINGS_MAX = 100_000
+READ_BYTES_MAX = 64 * 1024
+"""Compressed; 1,000 to 6,000 messages, which hold the loop for 5 to 25 ms and some 30 MB as long."""
+RECENT_READINGS_MAX = 50_000
 RECENT_CHUNKS_MAX = 10_000
-PRIME_RECORDS = 512
-"""A translator that starts in the middle first walks so far back, for redeliveries and twin times."""
+DAMAGE_MAX = 1000
+PRIME_RECORDS = 512  # a translator starts so far back first, for redeliveries and twin times
 
 
 class Follower(Protocol):
@@ -50,46 +50,76 @@ class Reader:
     """Translates every stretch of the journal once, for whoever comes first, and keeps it for the others.
 
     The follower in front drives the translation; one that lags behind what is kept reads on its own.
+    ``name_loss`` is awaited before anyone goes on past damaged records: no cursor may pass an unnamed loss.
     """
 
-    def __init__(self, journal: Journal, translator_at: Callable[[int], Translator], start: int) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        translator_at: Callable[[int], Translator],
+        start: int,
+        name_loss: Callable[[JournalCorrupt], Awaitable[None]] | None = None,
+    ) -> None:
         self._journal = journal
+        self._name_loss = name_loss
+        self._damage: deque[JournalCorrupt] = deque(maxlen=DAMAGE_MAX)
         self._translator_at = translator_at
         self._recent: deque[Chunk] = deque(maxlen=RECENT_CHUNKS_MAX + 1)
         self._recent_readings = 0
-        self._front = self._primed(start)
+        *_, self._front = self._priming(start)
         self._behind: dict[str, tuple[int, Translator]] = {}
         self.next = start
 
     async def read(self, name: str, position: int, readings_max: int) -> list[Chunk]:
         """Chunks from ``position`` on, at least one; waits until there is a record."""
         await self._journal.wait(position)
+        chunks = await self._read(name, position, readings_max)
+        while self._damage:
+            damage = self._damage[0]
+            if self._name_loss is not None:
+                await self._name_loss(damage)
+            if self._damage and self._damage[0] is damage:  # another follower may have waited for it too
+                self._damage.popleft()
+        return chunks
+
+    async def _read(self, name: str, position: int, readings_max: int) -> list[Chunk]:
         if position == self.next:
             self._keep(self._advance(self._front, position, self._journal.next))
-        kept_from = self._recent[0].first if self._recent else self.next
-        if position >= kept_from:
+        if position >= self._kept_from:
             self._behind.pop(name, None)
             return self._cut(position, readings_max)
         at, translator = self._behind.get(name, (-1, self._front))
         if at != position:
-            translator = self._primed(position)
-        chunk = self._advance(translator, position, kept_from)
-        self._behind[name] = (chunk.next, translator)
-        return [chunk]
+            for translator in self._priming(position):  # noqa: B007 - the last one is wanted
+                await asyncio.sleep(0)  # it can be a million messages, ten seconds of work
+        chunks = [self._advance(translator, position, self._kept_from)]
+        while chunks[-1].next < self._kept_from and sum(c.counts.readings for c in chunks) < readings_max:
+            await asyncio.sleep(0)
+            chunks.append(self._advance(translator, chunks[-1].next, self._kept_from))
+        self._behind[name] = (chunks[-1].next, translator)
+        return chunks
+
+    @property
+    def _kept_from(self) -> int:
+        return self._recent[0].first if self._recent else self.next
 
     def _advance(self, translator: Translator, position: int, until: int) -> Chunk:
         try:
             records = self._journal.read(position, bytes_max=READ_BYTES_MAX)
-        except JournalCorrupt as damage:
+        except JournalCorrupt as found:
+            damage = found.until(until)  # what comes after belongs to the next chunk
+            self._damage.append(damage)
             return translator.lost(damage)
         return translator.translate(list(takewhile(lambda record: record.sequence < until, records)))
 
-    def _primed(self, position: int) -> Translator:
+    def _priming(self, position: int) -> Iterator[Translator]:
+        """A translator on its way to ``position``; there when it ends."""
         at = max(self._journal.first, position - PRIME_RECORDS)
         translator = self._translator_at(at)
+        yield translator
         while at < position:
             at = self._advance(translator, at, position).next
-        return translator
+            yield translator
 
     def _keep(self, chunk: Chunk) -> None:
         self._recent.append(chunk)
@@ -101,8 +131,7 @@ class Reader:
             self._recent_readings -= self._recent.popleft().counts.readings
 
     def _cut(self, position: int, readings_max: int) -> list[Chunk]:
-        chunks: list[Chunk] = []
-        readings = 0
+        chunks, readings = list[Chunk](), 0
         for chunk in self._recent:
             if chunk.first >= position and readings < readings_max:
                 chunks.append(chunk)
@@ -117,6 +146,5 @@ async def follow(reader: Reader, follower: Follower, cadence: Cadence, clock: Cl
         chunks = await reader.read(follower.name, follower.position, cadence.readings_max)
         await follower.take(chunks)
         if sum(chunk.counts.readings for chunk in chunks) < cadence.readings_max:
-            due_ns = taken_ns + int(cadence.gather_s * 1e9)
-            await asyncio.sleep(max(0.0, (due_ns - clock.monotonic_ns()) / 1e9))
+            await asyncio.sleep(max(0.0, cadence.gather_s - (clock.monotonic_ns() - taken_ns) / 1e9))
         taken_ns = clock.monotonic_ns()

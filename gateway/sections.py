@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 from zoneinfo import available_timezones
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
@@ -21,7 +21,7 @@ Seconds = Annotated[float, Field(gt=0)]
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
 
 
 class Gateway(Section):
@@ -63,13 +63,22 @@ def _broker_url(url: str) -> str:
     parts = urlsplit(url)
     if url and (parts.scheme not in {"mqtt", "mqtts"} or not parts.hostname):
         raise ValueError("is not mqtt://host:port or mqtts://host:port")
-    return url
+    return _without_login(url, parts)
 
 
 def _http_url(url: str) -> str:
     parts = urlsplit(url)
     if url and (parts.scheme not in {"http", "https"} or not parts.hostname):
         raise ValueError("is not http://host:port or https://host:port")
+    return _without_login(url, parts)
+
+
+def _without_login(url: str, parts: SplitResult) -> str:
+    """URLs are shown in logs and figures, so they may hold no secret."""
+    if "@" in parts.netloc:
+        raise ValueError("holds a login; set username and a secret file instead")
+    if parts.port == 0:  # raises ValueError where it is no number up to 65535
+        raise ValueError("names port 0")
     return url
 
 
@@ -112,6 +121,7 @@ class Store(Section):
     gather_ms: float = Field(250.0, ge=0, le=60_000)
     gather_rows: int = Field(5000, ge=1, le=100_000)
     retention_h: float = Field(0.0, ge=0)
+    away_s: Seconds = 60.0
 
     _url = field_validator("url")(_http_url)
 
@@ -160,11 +170,20 @@ class Ioc(Section):
 
 
 class Journal(Section):
-    """The raw journal. It is trimmed by age and size, never past the slowest follower."""
+    """The raw journal, trimmed by age and size, not past the slowest follower. Full, it takes no message."""
 
     segment_bytes: int = Field(64 * MIB, ge=MIB)
     keep_h: float = Field(72.0, ge=0)
     keep_bytes: int = Field(20 * 1024 * MIB, ge=16 * MIB)
+    bytes_max: int = Field(0, ge=0)
+    disk_free_bytes_min: int = Field(256 * MIB, ge=0)
+
+    @field_validator("bytes_max")
+    @classmethod
+    def _room(cls, bytes_max: int) -> int:
+        if 0 < bytes_max < 16 * MIB:
+            raise ValueError("is less than 16 MiB; 0 leaves the bound to the disk")
+        return bytes_max
 
 
 class Quarantine(Section):

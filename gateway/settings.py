@@ -153,6 +153,11 @@ def service_environment() -> tuple[str, str]:
     return os.environ.get("NOTIFY_SOCKET", ""), os.environ.get("WATCHDOG_USEC", "")
 
 
+def failpoint() -> str:
+    """Where the torture harness wants this process to die, ``name:pass``; empty in every other run."""
+    return os.environ.get("CITYLIGHT_FAILPOINT", "")
+
+
 def default_file() -> Path:
     """The configuration file when none is named."""
     return Path(os.environ.get("CITYLIGHT_CONFIG", "citylight.toml"))

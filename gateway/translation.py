@@ -53,6 +53,8 @@ class Translator:
         self._configuration = configuration
         self._redelivery = Redelivery(options.redelivery_messages_max)
         self._wall_ns = 0
+        self._normalizer = Normalizer(len(in_force.fleet.devices))
+        self.in_force = in_force
         self._configure(in_force)
 
     def translate(self, records: Sequence[Record]) -> Chunk:
@@ -78,7 +80,10 @@ class Translator:
                 self._wall_ns = tick.wall_ns
                 yield tick, record.sequence
             elif record.kind is Kind.SESSION:
-                yield decode_session(record.payload), record.sequence
+                event = decode_session(record.payload)
+                if event.event == "connected" and not event.session_present:
+                    self._redelivery.session_began()
+                yield event, record.sequence
             else:
                 control = decode_control(record.payload)
                 if control.kind == "configuration" and control.hash != self.in_force.hash:
@@ -134,9 +139,11 @@ class Translator:
         options, fleet = self._options, configuration.fleet
         profiles = {profile.name: profile for profile in configuration.profiles}
         routes = Routes(options.telemetry_topic, options.status_topic, fleet, profiles)
+        rows = self.in_force.fleet.device_row
+        before = np.array([rows.get(device.id, -1) for device in fleet.devices], dtype=np.int32)
+        self._normalizer = self._normalizer.rearranged(before)
         self.in_force = configuration
         self._decoder = Decoder(profiles, fleet, routes, payload_bytes_max=options.payload_bytes_max)
-        self._normalizer = Normalizer(len(fleet.devices))
 
 
 def end_to_end(blocks: Sequence[Publishes]) -> Publishes:

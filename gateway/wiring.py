@@ -21,7 +21,7 @@ from gateway.ingest.mqtt311 import Mqtt311Reception
 from gateway.ingest.options import UPTIME_TOPIC, IngestOptions, Tls
 from gateway.ingest.reception import Commit, Event, Reception, tls_context
 from gateway.inventory.directory import read_directory
-from gateway.journal.segments import JournalOptions
+from gateway.journal.options import JournalOptions
 from gateway.notify.dispatch import Recipient
 from gateway.notify.mqtt import MqttOptions, MqttPublisher
 from gateway.notify.webhook import Webhook, WebhookOptions
@@ -67,7 +67,13 @@ def translation(settings: Settings) -> TranslationOptions:
 
 def journal(settings: Settings) -> JournalOptions:
     own = settings.journal
-    return JournalOptions(segment_bytes=own.segment_bytes, keep_h=own.keep_h, keep_bytes=own.keep_bytes)
+    return JournalOptions(
+        segment_bytes=own.segment_bytes,
+        keep_h=own.keep_h,
+        keep_bytes=own.keep_bytes,
+        bytes_max=own.bytes_max,
+        disk_free_bytes_min=own.disk_free_bytes_min,
+    )
 
 
 def address(url: str) -> tuple[str, int, bool]:
@@ -83,22 +89,33 @@ def tls(login: Login, encrypted: bool) -> Tls | None:
     return Tls(ca_file=login.ca_file, certificate_file=login.cert_file, key_file=login.key_file)
 
 
+def subscriptions(settings: Settings) -> tuple[str, ...]:
+    """The topic filters of the devices' readings and of their status."""
+    topics = []
+    for pattern in (settings.mqtt.telemetry_topic, settings.mqtt.status_topic):
+        for placeholder in ("<area>", "<class>", "<device>"):
+            pattern = pattern.replace(placeholder, "+")
+        topics.append(pattern)
+    return tuple(topics)
+
+
 def reception(
-    settings: Settings, url: str, *, contact: Contact, clock: Clock, commit: Commit, event: Event
+    settings: Settings,
+    url: str,
+    *,
+    contact: Contact,
+    clock: Clock,
+    commit: Commit,
+    event: Event,
+    obstacle: Callable[[], str],
 ) -> Reception:
     """The MQTT session; ``url`` is the broker's, or the embedded one's, which knows no ``$SYS``."""
     own = settings.mqtt
     host, port, encrypted = address(url)
-    wildcards = {"<area>": "+", "<class>": "+", "<device>": "+"}
-    topics = []
-    for pattern in (own.telemetry_topic, own.status_topic):
-        for name, wildcard in wildcards.items():
-            pattern = pattern.replace(name, wildcard)
-        topics.append(pattern)
     options = IngestOptions(
         host=host,
         port=port,
-        topics=tuple(topics),
+        topics=subscriptions(settings),
         client_id=own.client_id,
         protocol=own.protocol,
         username=own.username,
@@ -113,7 +130,9 @@ def reception(
         uptime_topic=UPTIME_TOPIC if own.url else "",
     )
     kind = Mqtt5Reception if own.protocol == "5" else Mqtt311Reception
-    return kind(options, contact=contact, clock=clock, commit=commit, event=event)
+    reception = kind(options, contact=contact, clock=clock, commit=commit, event=event)
+    reception.obstacle = obstacle
+    return reception
 
 
 def store(settings: Settings, configuration: Configuration, clock: Clock) -> Store:
@@ -133,6 +152,7 @@ def store(settings: Settings, configuration: Configuration, clock: Clock) -> Sto
         secret=lambda: _secret(settings),
         ca_file=own.ca_file,
         timeout_s=own.timeout_s,
+        retention_h=own.retention_h,
     )
     return InfluxStore(options, specs, clock)
 

@@ -16,7 +16,6 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from servers import InfluxDB, Mosquitto, Server, VictoriaMetrics
 
-
 settings.register_profile("unhurried", deadline=None)  # a busy machine is no failure
 settings.load_profile("unhurried")
 

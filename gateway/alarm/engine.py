@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from gateway.alarm import silence, snapshot
+from gateway.alarm import condition, silence, snapshot
 from gateway.alarm.evaluator import Crossing, Evaluator
 from gateway.alarm.expected import Expectation
 from gateway.alarm.ledger import Condition, Ledger, Source
@@ -167,24 +167,42 @@ class AlarmEngine:
         )
 
     def _session(self, event: SessionEvent) -> list[Alarm]:
-        """Every change interrupts listening; a gap is an alarm that is over at once but wants to be seen."""
+        """Every change interrupts listening; a gap is an alarm that is over at once but wants to be seen.
+
+        What a reader met itself (epoch 0) raises nothing: a record of its own, which all read, names it.
+        """
         if event.event in {"connected", "disconnected", "gap"}:
             self.watch.interrupt()
-        if event.event != "gap":
+        if event.event != "gap" or event.epoch == 0:
             return []
         source = "", DATA_GAP
         at = event.wall_ns
-        text = self._wording.gap(at, event.gap)
+        text = self._wording.gap(at, event.gap, event.detail)
         raised = self.ledger.begin(
             Condition(source, DATA_GAP, GATEWAY, "", "", Severity.MAJOR, at, at, None, None, text)
         )
         return raised + self.ledger.end(source, at, None, None)
+
+    def _own(self, control: Control) -> list[Alarm]:
+        """The gateway's own trouble has begun or ended; what is said twice changes nothing."""
+        own = condition.read(control)
+        if own is None:
+            self.refused += 1
+            return []
+        kind, source = own.trouble.value, ("", own.trouble.value)
+        if not own.holds:
+            return self.ledger.end(source, control.wall_ns, None, None)
+        text = self._wording.trouble(kind, own.since_ns, own.detail)
+        times, severity = (own.since_ns, control.wall_ns), condition.SEVERITIES[own.trouble]
+        return self.ledger.begin(Condition(source, kind, GATEWAY, "", "", severity, *times, None, None, text))
 
     def _control(self, control: Control) -> list[Alarm]:
         """Operators' acts, and the configuration for which the pipeline has just built this engine."""
         if control.kind == "configuration":
             gone = sorted(source for source in self.ledger.key_of if not self._stands(source))
             return [alarm for source in gone for alarm in self.ledger.withdraw(source, control.wall_ns)]
+        if control.kind == condition.KIND:
+            return self._own(control)
         if control.kind != "acknowledge":
             return []
         body = control.body

@@ -55,11 +55,13 @@ class Judgement:
 class RuleState:
     """State of one profile's rules; rows are its devices, columns its rules (a device's state lies together).
 
-    ``count`` samples in a row broke the limit since ``since``; 0 and not raised = nothing to remember.
+    ``count`` samples in a row broke the limit since ``since``, a time of its own clock where ``own``;
+    0 and not raised = nothing to remember.
     """
 
     devices: Int32s  # device row of each state row
     since: Int64s
+    own: Bools
     count: Int32s
     raised: Bools
     asset: Int32s  # where the device stood when its state was last touched
@@ -70,6 +72,7 @@ class RuleState:
         return cls(
             devices=devices,
             since=np.zeros(shape, dtype=np.int64),
+            own=np.zeros(shape, dtype=np.bool_),
             count=np.zeros(shape, dtype=np.int32),
             raised=np.zeros(shape, dtype=np.bool_),
             asset=np.full(len(devices), BENCH, dtype=np.int32),
@@ -168,7 +171,8 @@ class Evaluator:
         self.late += len(batch) - replayed - len(live)
         rules = self.tables[batch.profile.name]
         device, time_ns = batch.device[live], batch.time_ns[live]
-        self.latest_ns[device] = time_ns  # in order, so the last of a device is its latest
+        own = batch.time_from_device[live]
+        self.latest_ns[device[own]] = time_ns[own]  # in order, so the last of a device is its latest
         asset = self._fleet.assets_at(device, time_ns)
         placed = asset != BENCH
         on_bench = len(live) - int(np.count_nonzero(placed))
@@ -241,16 +245,21 @@ class Evaluator:
         moved = (was_at != asset)[:, np.newaxis]
         left = raised & moved
         raised = raised & ~moved
-        count = np.where(moved, 0, count)
         breach, sample, healthy = scene.breach[:, at].T, scene.sample[:, at].T, all_healthy[:, at].T
-        since = np.where(breach & (count == 0) & ~raised, time_ns, onset)
+        own = scene.batch.time_from_device[scene.rows[at], np.newaxis]
+        # Between two clocks, or where one went back, no time has passed that could be counted.
+        turned = sample & ((state.own[row] != own) | (time_ns < onset))
+        count = np.where(moved | (turned & ~raised), 0, count)
+        first = breach & (count == 0) & ~raised
+        since, own = np.where(first, time_ns, onset), np.where(first, own, state.own[row])
         pending = np.where(breach, np.minimum(count + 1, SAMPLES_COUNTED_MAX), np.where(sample, 0, count))
         count = np.where(raised, count, pending)
         began = breach & ~raised & (time_ns - since >= rules.hold_ns) & (count >= rules.samples_min)
         ended = raised & healthy
         raised = (raised | began) & ~ended
         count[ended] = 0
-        state.since[row], state.count[row], state.raised[row], state.asset[row] = since, count, raised, asset
+        state.since[row], state.own[row], state.asset[row] = since, own, asset
+        state.count[row], state.raised[row] = count, raised
         self.busy[device] = ((count > 0) | raised).any(axis=1)
         return [
             scene.crossing(int(at[k]), int(r), int(place[k]), int(times[k, r]), reason)

@@ -31,6 +31,10 @@ def alarm_id(asset: str, kind: str, onset_ns: int) -> str:
     return hashlib.blake2b(f"{asset}|{kind}|{onset_ns}".encode(), digest_size=12).hexdigest()
 
 
+WRONG_CLOCK_NS: Final = 7 * 86_400 * 1_000_000_000
+"""No two devices' times are so far apart: an end so long after was told by a wrong clock."""
+
+
 @dataclass(frozen=True, slots=True)
 class Condition:
     """Something that began to hold at an asset: all the facts of a new alarm."""
@@ -81,7 +85,9 @@ class Ledger:
             if SEVERITIES.index(condition.severity) <= SEVERITIES.index(standing.alarm.severity):
                 return []
             return [self._worsen(standing, condition)]
-        onset_ns = max(condition.onset_ns, self.ended_ns.get(key, condition.onset_ns))
+        ended_ns = self.ended_ns.get(key, condition.onset_ns)
+        told_by_wrong_clock = ended_ns > condition.time_ns + WRONG_CLOCK_NS
+        onset_ns = condition.onset_ns if told_by_wrong_clock else max(condition.onset_ns, ended_ns)
         alarm = Alarm(
             id=alarm_id(condition.asset, condition.type, onset_ns),
             type=condition.type,

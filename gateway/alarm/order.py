@@ -15,17 +15,22 @@ from gateway.model import Bools, Int32s, Int64s, ReadingBatch
 def live_in_order(batch: ReadingBatch, latest_ns: Int64s) -> Int64s:
     """Rows that are neither replayed nor late, int64, ascending.
 
-    Late: not after every earlier event time of its device, in ``latest_ns`` [devices] or in the batch.
+    Late: by its device's clock not after every earlier time of that clock, in ``latest_ns`` [devices] or the
+    batch. Two clocks can not be compared, so a reading at its receive time is never late and makes none late:
+    otherwise one hour of a wrong clock of ours would silence a device until that time has really come.
     """
     rows = np.flatnonzero(~batch.replayed)
-    device, time_ns = batch.device[rows], batch.time_ns[rows]
+    own = np.flatnonzero(batch.time_from_device[rows])
+    device, time_ns = batch.device[rows[own]], batch.time_ns[rows[own]]
     newer: Bools = time_ns > latest_ns[device]
     order = np.argsort(device, kind="stable")
     by_device = device[order]
     again = by_device[1:] == by_device[:-1]
     if again.any():
         newer[order] &= _above_all_before(time_ns[order], np.concatenate(([False], again)))
-    return rows[newer]
+    live = np.ones(len(rows), dtype=np.bool_)
+    live[own] = newer
+    return rows[live]
 
 
 def _above_all_before(time_ns: Int64s, again: Bools) -> Bools:

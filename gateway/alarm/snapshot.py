@@ -35,6 +35,7 @@ class _Rules(msgspec.Struct, array_like=True):
     since: bytes
     count: bytes
     raised: bytes
+    own: bytes = b""  # absent in snapshots written before it was
 
 
 class _Circle(msgspec.Struct, array_like=True):
@@ -116,6 +117,7 @@ def _pack_rules(fleet: Fleet, evaluator: Evaluator, profile: str) -> _Rules:
         since=state.since[kept].tobytes(),
         count=state.count[kept].tobytes(),
         raised=state.raised[kept].tobytes(),
+        own=state.own[kept].tobytes(),
     )
 
 
@@ -128,6 +130,7 @@ def _unpack_rules(kept: _Rules, fleet: Fleet, evaluator: Evaluator) -> None:
     source = RuleState(
         devices=np.empty(0, dtype=np.int32),
         since=np.frombuffer(kept.since, dtype=np.int64).reshape(shape),
+        own=np.frombuffer(kept.own or bytes([True]) * (shape[0] * shape[1]), dtype=np.bool_).reshape(shape),
         count=np.frombuffer(kept.count, dtype=np.int32).reshape(shape),
         raised=np.frombuffer(kept.raised, dtype=np.bool_).reshape(shape),
         asset=np.empty(0, dtype=np.int32),
@@ -141,6 +144,7 @@ def _unpack_rules(kept: _Rules, fleet: Fleet, evaluator: Evaluator) -> None:
         state.asset[local] = fleet.asset_row.get(asset, BENCH)
         for new, old in columns:
             state.since[local, new] = source.since[old_row, old]
+            state.own[local, new] = source.own[old_row, old]
             state.count[local, new] = source.count[old_row, old]
             state.raised[local, new] = source.raised[old_row, old]
         evaluator.busy[row] = bool((state.count[local] > 0).any() or state.raised[local].any())

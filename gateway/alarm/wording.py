@@ -52,11 +52,15 @@ NAMES: Final = {
     "trafficCongested": ("Ùn tắc giao thông", "Traffic congested"),
     "communicationFailure": ("Thiết bị không gửi dữ liệu", "Device silent"),
     "dataGap": ("Mất một đoạn dữ liệu", "A stretch of data was lost"),
+    "journalFull": ("Nhật ký đầy, không nhận thêm dữ liệu", "Journal full, nothing more is taken"),
+    "storeUnavailable": ("Kho dữ liệu không nhận số đo", "Store takes no readings"),
+    "storeLosses": ("Kho dữ liệu bỏ số đo đã nhận", "Store throws away readings it took"),
     "test": ("Cảnh báo thử", "Test alarm"),
 }
 GAPS: Final = {
     "session_lost": ("phiên MQTT không còn trên broker", "the broker no longer had our session"),
     "broker_restarted": ("broker đã khởi động lại", "the broker was restarted"),
+    "journal_corrupt": ("bản ghi của nhật ký bị hỏng", "records of the journal are damaged"),
 }
 _HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
@@ -88,11 +92,17 @@ class Wording:
         day, clock = self._local(time_ns)
         return f"{vi}; hết lúc {clock} ngày {day:%d/%m/%Y}", f"{en}; ended {day:%Y-%m-%d} {clock}"
 
-    def gap(self, onset_ns: int, cause: str) -> tuple[str, str]:
-        """A data gap and why it could not be prevented."""
+    def gap(self, onset_ns: int, cause: str, detail: str = "") -> tuple[str, str]:
+        """A data gap, why it could not be prevented, and how far it reaches, which is not translated."""
         vi, en = self.sentence("dataGap", "gateway", onset_ns, None, None, "")
         vi_cause, en_cause = GAPS.get(cause, (cause, cause))
-        return f"{vi}: {vi_cause}", f"{en}: {en_cause}"
+        reach = f" ({detail})" if detail else ""
+        return f"{vi}: {vi_cause}{reach}", f"{en}: {en_cause}{reach}"
+
+    def trouble(self, kind: str, since_ns: int, detail: str) -> tuple[str, str]:
+        """What is wrong with the gateway itself; ``detail`` is for who mends it and is not translated."""
+        vi, en = self.sentence(kind, "gateway", since_ns, None, None, "")
+        return (f"{vi}: {detail}", f"{en}: {detail}") if detail else (vi, en)
 
     def _place(self, asset_id: str) -> str:
         row = self._fleet.asset_row.get(asset_id)

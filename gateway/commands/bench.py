@@ -17,13 +17,15 @@ from rich.table import Table
 from gateway.errors import GatewayError
 
 
-def end_to_end(options: argparse.Namespace) -> int:
-    """One run through mosquitto and InfluxDB; CPU of each process side by side."""
+def bench(options: argparse.Namespace) -> int:
+    """One run of ``options.bench``; CPU of each process side by side."""
     clone = Path(__file__).parent.parent.parent
     if not (clone / "benchmarks" / "end_to_end.py").is_file():
         raise GatewayError("benchmarks are part of a clone of the project, not of an installed package")
     sys.path.insert(0, str(clone))
-    figures = importlib.import_module("benchmarks.end_to_end").measure(options.messages, options.devices)
+    figures = importlib.import_module(f"benchmarks.{options.bench.replace('-', '_')}").measure(
+        options.messages, options.devices
+    )
     if options.json:
         options.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     facts = ("messages", "devices", "seconds", "messages_per_s", "rss_mb", "machine", "commit")

@@ -26,6 +26,8 @@ from gateway.system_clock import SystemClock
 from gateway.view import ALARMS_SHOWN, Scene, TerminalView
 
 REFRESH_S = 1.0
+PIPE_COLUMNS = 240
+"""Width of a table that goes to a file or another program."""
 
 
 def alarms_list(options: argparse.Namespace) -> int:
@@ -127,12 +129,13 @@ def top(options: argparse.Namespace) -> int:
 def ask(options: argparse.Namespace, name: str, **arguments: Any) -> Any:
     """From the running gateway, or from its files when none runs."""
     try:
-        with ControlClient(_data(options)) as client:
-            return client.ask(name, **arguments)
+        client = ControlClient(_data(options))
     except GatewayNotRunning:
         if name in offline.NEEDS_A_GATEWAY:
             raise
-    return asyncio.run(offline.ask(settings.read(options.config), name, arguments))
+        return asyncio.run(offline.ask(settings.read(options.config), name, arguments))
+    with client:
+        return client.ask(name, **arguments)
 
 
 def _data(options: argparse.Namespace) -> Path:
@@ -150,11 +153,14 @@ def _show(
         print(json.dumps(facts, ensure_ascii=False))
         return 0
     table = Table(box=None)
-    for column in columns:
-        table.add_column(column, overflow="fold")
+    for number, column in enumerate(columns):
+        table.add_column(column, overflow="fold", no_wrap=not number)  # what is copied stays in one piece
     for row in rows:
         table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
-    Console().print(table if rows else Text("nothing there"))
+    console = Console()
+    if not console.is_terminal:
+        console.width = PIPE_COLUMNS
+    console.print(table if rows else Text("nothing there"))
     return 0
 
 

@@ -11,7 +11,7 @@ import logging
 import signal
 from collections.abc import Iterable
 
-from gateway import logs, settings
+from gateway import failpoints, logs, settings
 from gateway.app import Gateway, running
 from gateway.sections import Settings
 from gateway.supervisor import Supervisor
@@ -25,6 +25,7 @@ WATCH_S = 1.0
 def run(options: argparse.Namespace) -> int:
     """Runs until told to stop; 1 if a part of the gateway failed."""
     chosen = settings.read(options.config)
+    failpoints.arm(settings.failpoint())
     logs.set_up(chosen.logging.level, chosen.logging.format)
     with asyncio.Runner(loop_factory=event_loop) as runner:
         return runner.run(_serve(chosen))
@@ -56,6 +57,7 @@ async def until(stop: asyncio.Event, gateway: Gateway) -> None:
 async def _watch(gateway: Gateway, supervisor: Supervisor) -> None:
     """Say what keeps the gateway from being ready, once a change; keep systemd's watchdog quiet."""
     said: tuple[str, ...] | None = None
+    await asyncio.sleep(WATCH_S)  # what is away for longer than a start takes is worth a word
     while True:
         reasons = gateway.figures().not_ready
         if _subjects(reasons) != _subjects(said or ()) or said is None:

@@ -9,6 +9,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
+from gateway.control.address import reachable
 from gateway.control.protocol import LINE_BYTES_MAX, SOCKET_NAME, Request, decode_answer, encode
 from gateway.errors import GatewayError, OrderRefused
 
@@ -24,7 +25,8 @@ class ControlClient:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._socket.settimeout(timeout_s)
         try:
-            self._socket.connect(str(data_dir / SOCKET_NAME))
+            with reachable(data_dir / SOCKET_NAME) as address:
+                self._socket.connect(address)
         except OSError as error:
             self._socket.close()
             raise GatewayNotRunning(

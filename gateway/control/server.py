@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from gateway.control.address import reachable
 from gateway.control.protocol import REQUEST_BYTES_MAX, Answer, decode_request, encode
 from gateway.errors import GatewayError
 
@@ -35,7 +36,8 @@ class ControlServer:
         self._path.unlink(missing_ok=True)
         mask = os.umask(0o177)
         try:
-            self._server = await asyncio.start_unix_server(self._accept, self._path, limit=REQUEST_BYTES_MAX)
+            with reachable(self._path) as address:
+                self._server = await asyncio.start_unix_server(self._accept, address, limit=REQUEST_BYTES_MAX)
         finally:
             os.umask(mask)
 
@@ -77,5 +79,5 @@ class ControlServer:
             return Answer(result=await handler(**request.arguments))
         except GatewayError as error:
             return Answer(error=str(error))
-        except TypeError as error:
+        except (TypeError, ValueError) as error:
             return Answer(error=f"{request.name}: {error}")

@@ -43,6 +43,11 @@ class Redelivery:
         self._remember(publishes)
         return marks
 
+    def session_began(self) -> None:
+        """The broker has no memory of earlier epochs: it gives ids anew and sends nothing again."""
+        self._tail.clear()
+        self._tail_count = 0
+
     def _remember(self, publishes: Publishes) -> None:
         self._tail.append(publishes)
         self._tail_count += len(publishes.topics)

@@ -40,10 +40,10 @@ class Routes:
         *,
         file: str = "settings",
     ) -> None:
-        """ConfigurationError in ``file``, key topics.telemetry or topics.status, for a pattern of no use."""
+        """ConfigurationError in ``file``, mqtt.telemetry_topic or mqtt.status_topic, for a bad pattern."""
         self._patterns = (
-            (_compile(telemetry, file, "topics.telemetry"), 0),
-            (_compile(status, file, "topics.status"), 1),
+            (_compile(telemetry, file, "mqtt.telemetry_topic"), 0),
+            (_compile(status, file, "mqtt.status_topic"), 1),
         )
         self._fleet = fleet
         self._profiles = profiles

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gateway.model import SessionEvent
+from gateway.model import SessionEvent, Tick
 
 QUIET_REFUSED_S = 2.0
 """Without a marker: so long without a message counts as drained."""
 
 QUIET_S = 10.0
 """The same where the broker took the marker and does not bring it back."""
+
+UNKNOWN_AGE_S = 1e9
+"""Age of a contact before a boot after which the wall clock says less: no broker has been up for so long."""
 
 UPTIME_RESOLUTION_S = 1.0
 """Brokers count whole seconds; a restart that is missed costs more than one that was none."""
@@ -25,6 +28,39 @@ class Moment:
 
     wall_ns: int
     monotonic_ns: int
+
+
+class PastContact:
+    """What the journal's tail says of the last contact: ticks and session events in order, then ``age_s``.
+
+    A connection that ended before the broker's uptime was judged leaves the contact before it in doubt.
+    """
+
+    def __init__(self) -> None:
+        self._last: Tick | None = None
+        self._doubtful: Tick | None = None
+        self._in_doubt = False
+
+    def take(self, part: Tick | SessionEvent) -> None:
+        if isinstance(part, Tick):
+            if part.connected:
+                self._last = part
+                self._doubtful = self._doubtful or part
+        elif part.event == "uptime":
+            self._in_doubt = False
+        elif part.event == "connected" and not self._in_doubt:
+            self._in_doubt, self._doubtful = True, self._last
+
+    def age_s(self, *, wall_ns: int, elapsed_ns: int, boot_id: bytes) -> float | None:
+        """None without a contact. Across a boot only the wall clock can tell, or it can not."""
+        tick = self._doubtful if self._in_doubt else self._last
+        if tick is None:
+            return None
+        if tick.boot_id == boot_id and tick.elapsed_ns <= elapsed_ns:
+            return (elapsed_ns - tick.elapsed_ns) / 1e9
+        if wall_ns < tick.wall_ns:
+            return UNKNOWN_AGE_S
+        return (wall_ns - tick.wall_ns) / 1e9
 
 
 class Contact:
@@ -44,7 +80,7 @@ class Contact:
         self._expected = session_expected
         self._contact_ns = None if contact_age_s is None else now.monotonic_ns - int(contact_age_s * 1e9)
         self._contact_before_ns: int | None = None
-        self._uptime_told = self._uptime_judged = False
+        self._uptime_judged = False
         self._marker = b""
         self._quiet_s = QUIET_S
         self._message_ns = 0
@@ -53,13 +89,16 @@ class Contact:
         """The broker accepted the connection."""
         self.epoch += 1
         self.connected, self.drained = True, False
-        self._uptime_told = self._uptime_judged = False
-        self._contact_before_ns, self._quiet_s = self._contact_ns, QUIET_S
+        if self._uptime_judged or self._contact_before_ns is None:
+            self._contact_before_ns = self._contact_ns  # else the doubt of the last connection goes on
+        self._uptime_judged = False
+        self._quiet_s = QUIET_S
         self._message_ns = now.monotonic_ns
         events = [self._event("connected", now, session_present=session_present, detail=detail)]
         if self._expected and not session_present:
             self.gaps += 1
-            events.append(self._event("gap", now, gap="session_lost", detail="the broker has no session"))
+            # First: a process that ends between the two would find a session and nothing to tell.
+            events.insert(0, self._event("gap", now, gap="session_lost", detail="the broker has no session"))
         self._expected = True
         self.heard(now)
         return events
@@ -99,6 +138,7 @@ class Contact:
 
         A broker younger than our last contact was restarted since; one that was killed restores an old
         session and says that it is present. An orderly restart can not be told apart and is named too.
+        The event "uptime" says that this was judged, so it comes last.
         """
         try:
             uptime_s = float(payload.split()[0])
@@ -106,19 +146,20 @@ class Contact:
             return []
         if self._uptime_judged or not 0 <= uptime_s < float("inf"):
             return []
-        events = [] if self._uptime_told else [self._event("uptime", now, uptime_s=uptime_s)]
-        self._uptime_told = True
         away_s = 0.0
         if self._contact_before_ns is not None:
             away_s = (now.monotonic_ns - self._contact_before_ns) / 1e9
         restarted = self._contact_before_ns is not None and away_s > uptime_s - UPTIME_RESOLUTION_S
         if restarted and retained:
-            return events  # perhaps only an old copy: the next one decides
+            return []  # perhaps only an old copy: the next one decides
         self._uptime_judged = True
+        events = [self._event("uptime", now, uptime_s=uptime_s)]
         if restarted:
             self.gaps += 1
             detail = f"up for {uptime_s:.0f} s, last contact {away_s:.0f} s ago"
-            events.append(self._event("gap", now, gap="broker_restarted", uptime_s=uptime_s, detail=detail))
+            events.insert(
+                0, self._event("gap", now, gap="broker_restarted", uptime_s=uptime_s, detail=detail)
+            )
         return events
 
     def lost(self, detail: str, now: Moment) -> list[SessionEvent]:

@@ -14,6 +14,7 @@ import numpy as np
 
 from gateway.clock import Clock
 from gateway.errors import JournalError
+from gateway.failpoints import Failpoint, passing
 from gateway.ingest.contact import Contact
 from gateway.ingest.options import IngestFigures, IngestOptions
 from gateway.ingest.reception import Commit, Event, Reception
@@ -113,19 +114,28 @@ class Mqtt5Reception(Reception):
             await self._wake.wait()
 
     async def _carry_out(self, link: Link, effects: list[Effect]) -> None:
-        for effect in effects:
-            if link.over:
-                self._session.severed()
-            match effect:
-                case Journal():
-                    await self._make_durable(effect.arrival)
-                    if link.over:
-                        self._session.severed()
-                    self._at_once(link, self._session.committed(self._now()))
-                case Tell():
-                    await self._tell([effect.event])
-                case _:
-                    self._at_once(link, [effect])
+        """In order. Where the journal takes nothing, what is left to tell waits for the next connection."""
+        for at, effect in enumerate(effects):
+            try:
+                await self._carry_out_one(link, effect)
+            except JournalError:
+                self._untold += [later.event for later in effects[at + 1 :] if isinstance(later, Tell)]
+                raise
+
+    async def _carry_out_one(self, link: Link, effect: Effect) -> None:
+        if link.over:
+            self._session.severed()
+        match effect:
+            case Journal():
+                await self._make_durable(effect.arrival)
+                if link.over:
+                    self._session.severed()
+                self._at_once(link, self._session.committed(self._now()))
+                passing(Failpoint.ACKNOWLEDGED)
+            case Tell():
+                await self._tell([effect.event])
+            case _:
+                self._at_once(link, [effect])
 
     def _keep_alive(self, link: Link) -> None:
         if not link.over:

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 
 from gateway.clock import Clock
 from gateway.errors import ConfigurationError, JournalError
+from gateway.failpoints import Failpoint, passing
 from gateway.ingest.contact import Contact, Moment
 from gateway.ingest.options import IngestFigures, IngestOptions, Tls
 from gateway.model import Arrival, SessionEvent
@@ -50,11 +51,18 @@ class Reception(ABC):
         self._reconnects = 0
         self._untold: list[SessionEvent] = []  # one connection's at most: the next waits for them
         self._committing_bytes = 0
+        self.obstacle: Callable[[], str] = str
+        """Why nothing could be made durable now, or "": no connection is opened for that long."""
 
     async def run(self) -> None:
         """Keep a connection until ``stop``; ends by that or by cancellation."""
         failures = 0
         while not self._stop.is_set():
+            if obstacle := self.obstacle():
+                self._state, self._last_error = "waiting", f"the journal takes nothing: {obstacle}"
+                self._say(logging.WARNING, self._last_error)
+                await self._pause(1)
+                continue
             self._state = "connecting"
             began_ns = self._clock.monotonic_ns()
             try:
@@ -102,10 +110,12 @@ class Reception(ABC):
 
     async def _make_durable(self, arrival: Arrival) -> None:
         self._committing_bytes = len(arrival.packets)
+        passing(Failpoint.RECEIVED)
         try:
             await self._commit(arrival)
         finally:
             self._committing_bytes = 0
+        passing(Failpoint.APPENDED)
 
     async def _tick(self, keep_alive: Callable[[], None]) -> None:
         """To run beside a connection: time passes while a commit is waited for, too."""

@@ -52,6 +52,12 @@ def open_segments(directory: Path, floor: int) -> Opened:
         lost += (Lost(name, survey.end, survey.next, floor, problem),)
     if segments and segments[-1].seed is not None and survey.next >= floor:
         file = os.open(segments[-1].path, os.O_WRONLY | os.O_APPEND)
+        # What a killed process wrote and never synced is read from now on, so it must outlast a power cut.
+        try:
+            os.fsync(file)
+        except OSError:
+            os.close(file)
+            raise
     else:
         segment, file = create(directory, max(survey.next, floor))
         segments.append(segment)

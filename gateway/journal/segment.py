@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 from zlib import crc32
 
-from gateway.errors import StateFormatTooNew
+from gateway.errors import JournalCorrupt, StateFormatTooNew
 from gateway.journal.record import FRAME_BYTES, PAYLOAD_BYTES_MAX, Stop, Stretch, find_record, parse
 
 FORMAT: Final = 1
@@ -37,6 +37,10 @@ class Lost:
     first: int
     next: int
     problem: str
+
+    def damage(self) -> JournalCorrupt:
+        """The same as whoever reads there is told."""
+        return JournalCorrupt(self.segment, self.offset, self.first, self.problem, resume=self.next)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,16 @@ class Segment:
             return None
         found = find_record(self._bytes(offset, self.size - offset), 0, above, seed=self.seed)
         return found and (offset + found[0], found[1])
+
+    def end_below(self, until: int) -> int:
+        """Offset behind the last record below ``until``; of the end, where one is damaged. Raises OSError."""
+        offset, sequence = HEAD_BYTES, self.first
+        while offset < self.size and sequence < until:
+            stretch = self.read(offset, sequence, before=until, bytes_max=WINDOW_BYTES)
+            if not stretch.records:
+                return self.size
+            offset, sequence = stretch.end, sequence + len(stretch.records)
+        return offset
 
     def survey(self) -> Survey:
         """Verify every byte up to ``size``. Raises OSError."""

@@ -11,35 +11,19 @@ import os
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Condition, Lock, Thread
 
-from gateway.errors import JournalCorrupt, JournalError
+from gateway.errors import JournalCorrupt, JournalError, JournalFull
+from gateway.failpoints import Failpoint, passing
 from gateway.journal.cold import ColdReader
 from gateway.journal.opening import Opening, open_segments
+from gateway.journal.options import JournalOptions
 from gateway.journal.recent import Recent
 from gateway.journal.record import FRAME_BYTES, PAYLOAD_BYTES_MAX, Kind, Record, frame
+from gateway.journal.room import Room
 from gateway.journal.segment import HEAD_BYTES, Lost, Segment, create, write_whole
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JournalOptions:
-    """Bounds of a journal, ValueError if they are none. Segments go past ``keep_h`` or ``keep_bytes``."""
-
-    segment_bytes: int = 64 << 20
-    keep_h: float = 72.0
-    keep_bytes: int = 20 << 30
-    recent_bytes_max: int = 16 << 20
-    group_bytes_max: int = 8 << 20
-    pending_bytes_max: int = 64 << 20
-
-    def __post_init__(self) -> None:
-        for name in ("segment_bytes", "recent_bytes_max", "group_bytes_max", "pending_bytes_max"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{name} must be greater than 0")
-        if self.keep_h < 0 or self.keep_bytes < 0:
-            raise ValueError("keep_h and keep_bytes must not be negative")
 
 
 @dataclass(slots=True)
@@ -81,6 +65,8 @@ class SegmentJournal:
         self._closing = False
         self._reading = Lock()
         self._cold = ColdReader()
+        self._room = Room(self._options.bytes_max, self._options.disk_free_bytes_min)
+        self._look_for_room()
         self._writer = self._start_writer()
 
     @property
@@ -104,11 +90,22 @@ class SegmentJournal:
         """Why nothing is accepted until ``reopen``; empty while all is well."""
         return self._failure
 
+    @property
+    def full(self) -> str:
+        """Why no message is taken until there is room again; empty while they are."""
+        return self._room.full
+
+    @property
+    def disk_free_bytes(self) -> int:
+        """Free bytes of the disk, as of the last commit."""
+        return self._room.disk_free_bytes
+
     async def append(self, kind: Kind, payloads: Sequence[bytes]) -> int:
         """Write records and return the sequence of the last after it is durable (of none: the one before).
 
-        JournalError: nothing is promised, though records may be there after a restart. ValueError: a payload
-        is longer than PAYLOAD_BYTES_MAX. Order of calls is order in the journal.
+        JournalError: nothing is promised, though records may be there after a restart. JournalFull: there is
+        no room for messages, and nothing was written. ValueError: a payload is longer than
+        PAYLOAD_BYTES_MAX. Order of calls is order in the journal.
         """
         if any(len(payload) > PAYLOAD_BYTES_MAX for payload in payloads):
             raise ValueError(f"a payload is longer than {PAYLOAD_BYTES_MAX} bytes")
@@ -119,6 +116,8 @@ class SegmentJournal:
                 raise JournalError(self._failure or "the journal is closed")
             if self._pending and self._pending_bytes + size > self._options.pending_bytes_max:
                 raise JournalError(f"{self._pending_bytes} bytes wait for the disk already")
+            if kind is Kind.MESSAGES and not self._room.takes(self._pending_bytes + size):
+                raise JournalFull(f"the journal is full: {self._room.full}")
             self._pending.append(_Append(kind, payloads, size, done))
             self._pending_bytes += size
             self._wake.notify()
@@ -161,11 +160,21 @@ class SegmentJournal:
             with self._wake:
                 self._waiters = [waiter for waiter in self._waiters if waiter[1] is not reached]
 
+    def extents(self, until: int) -> list[tuple[Path, int]]:
+        """Files that hold the records below ``until``, and so many bytes of each; to be read untrimmed."""
+        with self._wake:
+            segments = [replace(segment) for segment in self._segments if segment.first < until]
+        later = [segment.first for segment in segments[1:]] + [until + 1]
+        return [
+            (segment.path, segment.size if following <= until else segment.end_below(until))
+            for segment, following in zip(segments, later, strict=True)
+        ]
+
     def trim(self, *, keep_from: int) -> int:
         """Unlink the oldest segments while they are past a limit and hold nothing from ``keep_from`` on.
 
-        Returns bytes freed. Age is counted between last writes of files, so no clock is asked; the segment
-        being written always stays. JournalError if a file can not be unlinked.
+        A full journal gives up all it may. Returns bytes freed. Age is counted between last writes of files,
+        so no clock is asked; the segment being written always stays. JournalError if one can not be unlinked.
         """
         freed = 0
         while (segment := self._to_trim(keep_from)) is not None:
@@ -173,6 +182,7 @@ class SegmentJournal:
                 segment.path.unlink(missing_ok=True)
             except OSError as error:
                 raise JournalError(f"{segment.path}: {error.strerror}") from error
+            passing(Failpoint.TRIM)
             with self._wake:
                 self._segments = [kept for kept in self._segments if kept is not segment]
             freed += segment.size
@@ -184,7 +194,7 @@ class SegmentJournal:
             if len(self._segments) < 2 or self._segments[1].first > keep_from:
                 return None
             oldest, newest = self._segments[0], self._segments[-1]
-            if sum(segment.size for segment in self._segments) > self._options.keep_bytes:
+            if self._room.full or sum(segment.size for segment in self._segments) > self._options.keep_bytes:
                 return oldest
             try:
                 age_s = newest.path.stat().st_mtime - oldest.path.stat().st_mtime
@@ -268,7 +278,8 @@ class SegmentJournal:
 
     def _commit(self, group: list[_Append]) -> None:
         """Write and fdatasync ``group``, make it readable, tell its callers. Raises OSError."""
-        if self._segments[-1].size >= max(self._options.segment_bytes, HEAD_BYTES + 1):
+        size = self._segments[-1].size
+        if size > HEAD_BYTES and (size >= self._options.segment_bytes or self._room.cut_due):
             self._rotate()
         segment, sequence = self._segments[-1], self._recent.next
         assert segment.seed is not None
@@ -281,6 +292,7 @@ class SegmentJournal:
             told.append((append.done, sequence - 1))
         data = b"".join(frame(r.sequence, r.kind, r.payload, seed=segment.seed) for r in records)
         write_whole(self._file, data)
+        passing(Failpoint.WRITTEN)
         os.fdatasync(self._file)
         with self._wake:
             segment.size += len(data)
@@ -288,6 +300,7 @@ class SegmentJournal:
             self._recent.extend(records)
             self.groups += 1
             reached = [future for due, future in self._waiters if due < sequence]
+        self._look_for_room()
 
         def tell() -> None:
             for done, last in told:
@@ -301,10 +314,18 @@ class SegmentJournal:
 
     def _rotate(self) -> None:
         segment, file = create(self._directory, self._recent.next)
+        passing(Failpoint.ROTATION)
         full, self._file = self._file, file
         os.close(full)
         with self._wake:
             self._segments.append(segment)
+            self._room.cut_due = False
+
+    def _look_for_room(self) -> None:
+        disk = os.statvfs(self._directory)
+        with self._wake:
+            used = sum(segment.size for segment in self._segments)
+            self._room.look(used, disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize)
 
     def _fail(self, error: BaseException, group: list[_Append]) -> None:
         failure = f"{self._directory}: {error}"

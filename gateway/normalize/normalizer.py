@@ -73,6 +73,12 @@ class Normalizer:
         self._ties = TieBreak(devices)
         self._scales: dict[str, _Scale] = {}
 
+    def rearranged(self, before: Int32s) -> Normalizer:
+        """The normalizer of the next configuration: its devices had rows ``before`` here, -1 for new ones."""
+        following = Normalizer(len(before))
+        following._ties = self._ties.rearranged(before)
+        return following
+
     def normalize(self, columns: Columns) -> Normalized:
         """Readings in the order of ``columns``; all samples of one message must be in one Columns."""
         spec = columns.profile
@@ -111,10 +117,19 @@ class Normalizer:
         lost = _lost(columns, good)
         if len(lost):
             batch = batch.take(good)
-        time_ns = self._ties.distinct(batch.device, batch.time_ns)
+        time_ns = self._distinct(batch)
         if time_ns is not batch.time_ns:
             batch = replace(batch, time_ns=time_ns)
         return Normalized(batch, lost, int((wrong & good).sum()))
+
+    def _distinct(self, batch: ReadingBatch) -> Int64s:
+        """The times to store. A replayed reading keeps its own: it overwrites what an earlier replay, or the
+        good samples of its message, left there."""
+        if not batch.replayed.any():
+            return self._ties.distinct(batch.device, batch.time_ns)
+        live, time_ns = ~batch.replayed, batch.time_ns.copy()
+        time_ns[live] = self._ties.distinct(batch.device[live], time_ns[live])
+        return time_ns
 
 
 class _Scale:

@@ -24,6 +24,15 @@ class TieBreak:
         self._end = np.full((devices, RING), _NEVER, dtype=np.int64)
         self._next = np.zeros(devices, dtype=np.int8)
 
+    def rearranged(self, before: Int32s) -> TieBreak:
+        """What is known, for other rows: ``before`` int32[devices] is the row each had here, -1 for none."""
+        ties = TieBreak(len(before))
+        known = before >= 0
+        ties._start[known] = self._start[before[known]]
+        ties._end[known] = self._end[before[known]]
+        ties._next[known] = self._next[before[known]]
+        return ties
+
     def distinct(self, device: Int32s, time_ns: Int64s) -> Int64s:
         """int64[n]: the times to store, in the order given."""
         n = len(device)

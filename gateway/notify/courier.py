@@ -15,6 +15,7 @@ from typing import Final, Protocol
 
 from gateway.clock import Clock
 from gateway.errors import DeliveryError
+from gateway.failpoints import Failpoint, passing
 
 log = logging.getLogger("citylight.notify")
 
@@ -165,6 +166,7 @@ class Courier:
             log.error("%s refused %s for good: %s", self.recipient, row.key, error)
             await self._outbox.failed(row.id, reason=str(error))
             return True
+        passing(Failpoint.DELIVERED)
         self._delivered += 1
         self._failures = 0
         if self._error:

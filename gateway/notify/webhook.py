@@ -26,7 +26,8 @@ from gateway.notify.courier import Row
 
 RESPONSE_BYTES_MAX: Final = 64 * 1024
 REASON_CHARACTERS_MAX: Final = 200
-RETRY_STATUSES: Final = frozenset({408, 425, 429})
+REFUSED_STATUSES: Final = frozenset({400, 405, 406, 410, 411, 413, 414, 415, 422})
+"""What a receiver will never take. Others, 401, 403 and 404 among them, an operator can mend: they wait."""
 SIGNATURE_HEADER: Final = "Citylight-Signature"
 IDEMPOTENCY_HEADER: Final = "Idempotency-Key"
 
@@ -105,6 +106,18 @@ class Webhook:
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise DeliveryError(str(error) or type(error).__name__, retryable=True) from error
 
+    async def reach(self) -> None:
+        """Raise DeliveryError if nothing that speaks HTTP answers there; no event is sent."""
+        if self._session is None:
+            raise RuntimeError("the webhook is not open")
+        try:
+            async with self._session.head(self._options.url, allow_redirects=False):
+                pass
+        except TimeoutError as error:
+            raise DeliveryError(f"no answer in {self._options.timeout_s:g} s", retryable=True) from error
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise DeliveryError(str(error) or type(error).__name__, retryable=True) from error
+
     async def _judge(self, response: aiohttp.ClientResponse) -> None:
         status = response.status
         if 200 <= status < 300:
@@ -114,7 +127,7 @@ class Webhook:
         reason = f"HTTP {status} {words[:REASON_CHARACTERS_MAX].strip()}".strip()
         if 300 <= status < 400:
             reason = f"HTTP {status}: redirects are not followed; set the final address"
-        if 400 <= status < 500 and status not in RETRY_STATUSES:
+        if status in REFUSED_STATUSES:
             raise DeliveryError(reason, retryable=False)
         raise DeliveryError(reason, retryable=True, retry_after_s=self._retry_after_s(response))
 

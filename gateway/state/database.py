@@ -6,6 +6,7 @@ It lives in one worker thread, so the loop never waits for the disk. Never knows
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sqlite3
 from collections.abc import Callable, Sequence
@@ -18,8 +19,13 @@ from gateway.state.schema import MIGRATIONS
 
 T = TypeVar("T")
 
+log = logging.getLogger("citylight.state")
+
 BUSY_TIMEOUT_S: Final = 5.0
 WAL_BYTES_MAX: Final = 64 << 20
+FULL_RETRY_S: Final = 1.0
+NO_ROOM: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE})
+"""Refusals that leave the file as it was, so that the same transaction may be tried again."""
 
 
 class StateDatabase:
@@ -28,6 +34,8 @@ class StateDatabase:
     def __init__(self, connection: sqlite3.Connection, worker: ThreadPoolExecutor) -> None:
         self._connection = connection
         self._worker = worker
+        self.failure = ""
+        """Why transactions wait; empty while they do not."""
 
     @classmethod
     async def open(cls, path: Path) -> StateDatabase:
@@ -44,10 +52,25 @@ class StateDatabase:
         """Run ``work`` in one transaction in the worker thread and return its result once it is durable.
 
         An exception in ``work`` leaves nothing behind. Cancelling the caller does not stop a transaction
-        that has begun.
+        that has begun. While the disk is full it waits for room, and ``work`` is run anew.
         """
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._worker, transact, self._connection, work)
+        while True:
+            try:
+                result = await loop.run_in_executor(self._worker, transact, self._connection, work)
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode not in NO_ROOM:
+                    raise
+                self._say(str(error))
+                await asyncio.sleep(FULL_RETRY_S)
+            else:
+                self._say("")
+                return result
+
+    def _say(self, failure: str) -> None:
+        if failure != self.failure:
+            self.failure = failure
+            (log.error if failure else log.info)("state.db: %s", failure or "takes transactions again")
 
     async def close(self) -> None:
         """Finish what was begun and close; may be called again."""
@@ -81,6 +104,13 @@ def connect(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def bytes_used(connection: sqlite3.Connection) -> int:
+    """Size of the file, without its log."""
+    pages: int = connection.execute("PRAGMA page_count").fetchone()[0]
+    size: int = connection.execute("PRAGMA page_size").fetchone()[0]
+    return pages * size
 
 
 def migrate(connection: sqlite3.Connection, migrations: Sequence[Sequence[str]]) -> None:

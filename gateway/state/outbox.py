@@ -8,7 +8,11 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
+
+WAIT_NS_MAX: Final = 310 * 1_000_000_000
+"""No attempt is put off for longer (a courier's 300 s): what seems so was written before the wall clock was
+set back. Little more than that, or a clock that was an hour ahead would hold alarms back for the hour."""
 
 
 class Message(Protocol):
@@ -61,7 +65,7 @@ class Backlog:
 _DUE = """
     SELECT id, recipient, alarm_id, transition, key, topic, content_type, body, created_ns, attempts, retain
     FROM outbox AS this
-    WHERE recipient = ? AND delivered_ns IS NULL AND failed IS NULL AND next_attempt_ns <= ?
+    WHERE recipient = ? AND delivered_ns IS NULL AND failed IS NULL AND NOT next_attempt_ns BETWEEN ? AND ?
     AND NOT EXISTS (
         SELECT 1 FROM outbox AS earlier
         WHERE earlier.recipient = this.recipient AND earlier.alarm_id = this.alarm_id AND earlier.id < this.id
@@ -83,7 +87,7 @@ def add(connection: sqlite3.Connection, messages: Iterable[Message], *, created_
 
 def due(connection: sqlite3.Connection, recipient: str, *, now_ns: int, limit: int) -> list[DueRow]:
     """Rows of ``recipient`` to try now, oldest first: of each alarm only the first that is still pending."""
-    rows = connection.execute(_DUE, (recipient, now_ns, limit))
+    rows = connection.execute(_DUE, (recipient, now_ns + 1, now_ns + WAIT_NS_MAX, limit))
     return [DueRow(*fields, retain=bool(retain)) for *fields, retain in rows]
 
 

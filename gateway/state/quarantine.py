@@ -123,6 +123,11 @@ def counts(connection: sqlite3.Connection) -> dict[str, int]:
     )
 
 
+def bytes_used(connection: sqlite3.Connection) -> int:
+    """What the bound is compared with."""
+    return facts.get(connection, "quarantine_bytes") or 0
+
+
 def overflow(connection: sqlite3.Connection) -> int:
     """Rows that gave way to the size bound before anyone replayed them, since the file was made."""
     return facts.get(connection, "quarantine_overflow") or 0

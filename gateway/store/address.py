@@ -19,6 +19,7 @@ class InfluxSettings:
 
     ``database`` is the bucket of 2.x; VictoriaMetrics makes it a label ``db``. With ``username`` the secret
     is its password, else a token; it is asked for again after each 401 or 403, so a new one needs no restart.
+    ``retention_h`` 0: what the server says, where it says it.
     """
 
     dialect: Dialect
@@ -33,6 +34,7 @@ class InfluxSettings:
     lines_max: int = 5000
     bytes_max: int = 4 * 1024 * 1024
     loss_check_s: float = 10.0
+    retention_h: float = 0.0
 
 
 def authorization(settings: InfluxSettings) -> dict[str, str]:

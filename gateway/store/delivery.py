@@ -26,12 +26,21 @@ class Delivery:
 
     def __init__(self, lines: Lines, fleet: Fleet, *, lines_max: int, bytes_max: int) -> None:
         self._fleet = fleet
+        self._rejects: list[Reject] = []
         self._pending = list(lines.parts(lines_max, bytes_max))[::-1]
         self._stored = 0
-        self._rejects: list[Reject] = []
         self._pause: Answer | None = None
         self._good_request = False
         self.doubt: Answer | None = None
+
+    def withhold(self, before_ns: int, answer: Answer) -> None:
+        """Before the first request: hand back what is older, as if the server had said ``answer``."""
+        pending, self._pending = self._pending, []
+        for lines in pending:
+            old = lines.time_ns < before_ns
+            self._reject(lines, old, answer)
+            if not old.all():
+                self._pending.append(lines.where(~old) if old.any() else lines)
 
     @property
     def request(self) -> Lines | None:

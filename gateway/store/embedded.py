@@ -6,6 +6,7 @@ One worker thread owns the file. Never takes a stretch of the journal twice: a c
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
@@ -87,6 +88,10 @@ class EmbeddedStore:
             history.kinds(self._profiles.values()), device, field, start_ns, end_ns, every_s
         )
         return history.bounded(await self._in_thread(lambda: self._history(asked)))
+
+    async def copy(self, file: Path) -> Position:
+        """A copy of the database, and where it stands; writes wait meanwhile. Raises StoreError."""
+        return await self._in_thread(lambda: self._copy(file))
 
     async def health(self) -> str | None:
         try:
@@ -181,6 +186,11 @@ class EmbeddedStore:
     def _history(self, asked: Question) -> list[Sample]:
         connection = self._opened()
         return sorted(table.samples(connection, self._tables, asked), key=lambda sample: sample[0])
+
+    def _copy(self, file: Path) -> Position:
+        self._opened().execute("CHECKPOINT")
+        shutil.copyfile(self._file, file)
+        return self._position
 
     def _disconnect(self) -> None:
         if self._connection is not None:

@@ -94,9 +94,15 @@ def influxql_samples(body: bytes, *, real: bool = False) -> list[Sample]:
     return _sorted((_time_ns(t), float(v) if real else v) for t, v in rows if v is not None)
 
 
-def influxql_probe(mark: int) -> str:
+def influxql_probe(mark: int, retention_policy: str = "") -> str:
     """The probe point that carries ``mark``."""
-    return f'SELECT "sent" FROM "{PROBE}" WHERE "sent" = {mark}'  # noqa: S608
+    policy = f"{_identifier(retention_policy)}." if retention_policy else ""
+    return f'SELECT "sent" FROM {policy}"{PROBE}" WHERE "sent" = {mark}'  # noqa: S608
+
+
+def influxql_policies(database: str) -> str:
+    """The retention policies of a database."""
+    return f"SHOW RETENTION POLICIES ON {_identifier(database)}"
 
 
 # --- Flux: InfluxDB 2.x ----------------------------------------------------------------------------

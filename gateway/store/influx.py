@@ -26,6 +26,7 @@ from gateway.store.delivery import Delivery
 from gateway.store.history import Question
 from gateway.store.line_protocol import Lines, LineWriter, check_names
 from gateway.store.outcome import Position, Sample, WriteOutcome
+from gateway.store.retention import HOUR_NS, Retention, of_metrics, of_policies
 from gateway.store.twins import MillisecondTwins
 
 ANSWER_BYTES_MAX: Final = 64 * 1024
@@ -58,6 +59,7 @@ class InfluxStore:
         self._failures = 0
         self._probe_line = b""
         self._thrown_away: int | None = None
+        self._retention = Retention(int(settings.retention_h * HOUR_NS) or None)
         self._looked_ns = 0
 
     async def position(self) -> Position | None:
@@ -83,6 +85,9 @@ class InfluxStore:
         lines = await asyncio.to_thread(self._writer_for(fleet).lines, batches)
         settings = self._settings
         delivery = Delivery(lines, fleet, lines_max=settings.lines_max, bytes_max=settings.bytes_max)
+        oldest_ns = self._retention.oldest_ns(self._clock.monotonic_ns())
+        if oldest_ns is not None:
+            delivery.withhold(oldest_ns, self._retention.refusal())
         if self._dialect is Dialect.VICTORIAMETRICS:
             await self._look_for_losses(first=True)
         while (request := delivery.request) is not None:
@@ -92,6 +97,7 @@ class InfluxStore:
         if delivery.pause is not None:
             return self._paused(delivery.pause)
         self._failures = 0
+        await self._look_at_retention()
         return await self._taken(lines, delivery.outcome)
 
     def _writer_for(self, fleet: Fleet) -> LineWriter:
@@ -134,6 +140,30 @@ class InfluxStore:
             return 0
         return total - known if total >= known else total  # the server began to count anew
 
+    async def _look_at_retention(self) -> None:
+        """Ask the server how long it keeps readings, now and then; what can not be asked is as it was."""
+        now_ns = self._clock.monotonic_ns()
+        if self._settings.retention_h or not self._retention.due(now_ns):
+            return
+        self._retention.looked_ns = now_ns
+        with contextlib.suppress(StoreError):
+            self._retention.period_ns = await self._ask_retention()
+
+    async def _ask_retention(self) -> int | None:
+        settings = self._settings
+        match self._dialect:
+            case Dialect.INFLUX1:
+                answer = await self._ask_influxql(history.influxql_policies(settings.database))
+                return of_policies(answer, settings.retention_policy)
+            case Dialect.INFLUX2:
+                from gateway.store.influx2 import retention_s
+
+                return await asyncio.to_thread(retention_s, settings) * 1_000_000_000
+            case Dialect.VICTORIAMETRICS:
+                return of_metrics((await self._get("/metrics", {})).decode("utf-8", "replace"))
+            case _:
+                return None  # 3.x has no way to ask
+
     async def _good_line_passes(self) -> bool:
         """Whether a line beyond doubt is taken: if not, the request is at fault and not its lines."""
         return (await self._post(self._probe_point(self._clock.wall_ns()))).outcome is Outcome.WRITTEN
@@ -148,6 +178,7 @@ class InfluxStore:
             ) as response:
                 words = await response.content.read(ANSWER_BYTES_MAX)
                 answer = classify(self._dialect, response.status, response.headers, words)
+                self._retention.heard(response.headers.get("Date", ""), self._clock.monotonic_ns())
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             return Answer(Outcome.UNKNOWN, "unreachable", f"{type(error).__name__}: {error}".rstrip(": "))
         if answer.reason == "not_authorised":
@@ -223,7 +254,9 @@ class InfluxStore:
 
                     return await asyncio.to_thread(state, self._settings)
                 case _:
-                    history.influxql_samples(await self._ask_influxql(history.influxql_probe(0)))
+                    history.influxql_samples(
+                        await self._ask_influxql(history.influxql_probe(0, self._settings.retention_policy))
+                    )
         except StoreError as error:
             return str(error)
         return None
@@ -244,6 +277,7 @@ class InfluxStore:
             where = f"read back at {stored[0]}" if stored else "could not be read back"
             problem = f"a point written at {sent_ns} ns {where}: times are not taken as nanoseconds"
             raise StoreError(f"{self._settings.url}: {problem}", retryable=False)
+        await self._look_at_retention()
 
     async def _probe_times(self, sent_ns: int) -> list[int]:
         """The times at which the store shows the probe point; waits until it is visible."""
@@ -268,7 +302,9 @@ class InfluxStore:
                 text = history.flux_probe(self._settings.database, mark)
                 return history.flux_samples(await self._ask_flux(text), 0)
             case _:
-                return history.influxql_samples(await self._ask_influxql(history.influxql_probe(mark)))
+                return history.influxql_samples(
+                    await self._ask_influxql(history.influxql_probe(mark, self._settings.retention_policy))
+                )
 
     def _probe_point(self, time_ns: int) -> bytes:
         return f"{history.PROBE} sent={time_ns // 1_000_000}i {time_ns}\n".encode()

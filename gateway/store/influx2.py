@@ -37,6 +37,17 @@ def state(settings: InfluxSettings) -> str | None:
     return None
 
 
+def retention_s(settings: InfluxSettings) -> int:
+    """How long the bucket keeps readings; 0 is for ever. Raises StoreError."""
+    try:
+        with _client(settings) as client:
+            bucket = client.buckets_api().find_bucket_by_name(settings.database)
+            rules = [] if bucket is None else bucket.retention_rules or []
+            return max((int(rule.every_seconds or 0) for rule in rules), default=0)
+    except (ApiException, HTTPError, OSError) as error:
+        raise StoreError(_words(settings, error), retryable=True) from error
+
+
 def _client(settings: InfluxSettings) -> InfluxDBClient:
     return InfluxDBClient(
         url=settings.url,

@@ -73,6 +73,17 @@ async def test_garbage_is_answered_and_the_connection_goes_on(directory: Path) -
     assert b'{"double":2}' in answers
 
 
+async def test_a_data_directory_may_lie_deep(tmp_path: Path) -> None:
+    deep = tmp_path / ("d" * 60) / ("e" * 60)
+    deep.mkdir(parents=True)
+    server = ControlServer(deep / SOCKET_NAME, {"number.double": _double})
+    await server.start()
+    assert stat.S_IMODE((deep / SOCKET_NAME).stat().st_mode) == 0o600
+    assert await _ask(deep, "number.double", number=4) == {"double": 8}
+    await server.close()
+    assert not (deep / SOCKET_NAME).exists()
+
+
 async def test_without_a_gateway_the_remedy_is_named(tmp_path: Path) -> None:
     with pytest.raises(GatewayNotRunning, match="citylight run"):
         ControlClient(tmp_path)

@@ -231,7 +231,7 @@ def test_pattern_that_can_not_serve_is_refused(
 ) -> None:
     with pytest.raises(ConfigurationError) as caught:
         Routes(pattern, "s/<device>", fleet, profiles, file="citylight.toml")
-    assert (caught.value.file, caught.value.key) == ("citylight.toml", "topics.telemetry")
+    assert (caught.value.file, caught.value.key) == ("citylight.toml", "mqtt.telemetry_topic")
 
 
 def test_topic_cache_is_bounded_and_strangers_do_not_fill_it(

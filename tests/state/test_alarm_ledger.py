@@ -200,3 +200,10 @@ def test_each_alarm_is_told_in_order_whatever_fails(
     assert len(set(told)) == len(told)
     assert outbox.backlog(db, "ioc").pending == len(names) - len(told)
     db.close()
+
+
+def test_a_clock_that_was_ahead_holds_no_alarm_back(db: sqlite3.Connection) -> None:
+    """Rows written while the wall clock was an hour, or forty years, ahead are due when it is right again."""
+    now_ns, hour_ns = 1_795_000_000_000_000_000, 3_600_000_000_000
+    outbox.add(db, [Note("a", 1)], created_ns=now_ns + hour_ns - 5_000_000_000)
+    assert [tell(row) for row in outbox.due(db, "ioc", now_ns=now_ns, limit=9)] == [("a", 1)]

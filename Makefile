@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: help setup run test check bench torture lock servers
+.PHONY: help setup run test check bench score torture lock servers
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -24,6 +24,9 @@ check: setup ## lint, format, types, import rules, project rules
 
 bench: setup servers ## messages per second and CPU per message through mosquitto and InfluxDB (ARGS="--messages 50000")
 	@$(BIN)/citylight bench end-to-end $(ARGS)
+
+score: setup ## precision and recall of the alarms on simulated cities (SEED=n, ARGS="--full")
+	@$(BIN)/python -m benchmarks.score $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 torture: setup servers ## kill, freeze and spoil everything for a while, and count what is lost (DURATION=9m SEED=1)
 	@PYTHONPATH=.:tests:tests/end_to_end $(BIN)/python tests/torture/torture.py --duration $(or $(DURATION),9m) $(if $(SEED),--seed $(SEED)) $(ARGS)

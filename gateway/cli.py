@@ -120,13 +120,30 @@ def _simulating(commands: Commands) -> None:
     _config(simulate)
     simulate.add_argument("--faults", type=Path, metavar="FILE", help="faults to inject (TOML)")
     simulate.add_argument("--truth", type=Path, metavar="FILE", help="write what was injected (JSON lines)")
-    simulate.add_argument("--seed", type=int, default=1, help="one seed gives one run (1)")
+    simulate.add_argument("--seed", type=int, help="one seed gives one run (1, or the scenario's)")
     simulate.add_argument("--for", dest="duration_s", type=_duration, metavar="1h", help="end after this")
     simulate.add_argument("--pace", type=_positive, default=1, metavar="N", help="wall clock speed (1)")
     simulate.add_argument("--interval", dest="interval_s", type=_duration, help="report this often")
     simulate.add_argument(
         "--per-device", action="store_true", help="one connection per device, with last will"
     )
+    simulate.add_argument("--to-journal", type=Path, metavar="DIR", help="write a raw journal, use no broker")
+    simulate.add_argument("--days", type=float, metavar="N", help="length of the journal (7)")
+    simulate.add_argument("--start", metavar="TIME", help="UTC start of the journal (noon, 2 November 2026)")
+    simulate.add_argument("--scenario", type=Path, metavar="FILE", help="a city with field practice (TOML)")
+    simulate.add_argument("--honest", action="store_true", help="let the scenario's inventory be true")
+    replay = _add(commands, "replay", "replay:replay", "alarms of a recorded journal, at full speed")
+    replay.add_argument("--journal", type=Path, required=True, metavar="DIR", help="where its segments are")
+    replay.add_argument(
+        "--alarms", type=Path, required=True, metavar="FILE", help="write transitions here (JSON lines)"
+    )
+    replay.add_argument(
+        "-c", "--config", type=Path, metavar="FILE", help="read it with this, not with what it names"
+    )
+    score = _add(commands, "score", "score:score", "precision, recall and delay of alarms against the truth")
+    score.add_argument("--truth", type=Path, required=True, metavar="FILE", help="what was injected")
+    score.add_argument("--alarms", type=Path, required=True, metavar="FILE", help="what was raised")
+    _json(score)
 
 
 def _profiles(commands: Commands) -> None:

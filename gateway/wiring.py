@@ -40,15 +40,20 @@ PORT, TLS_PORT = 1883, 8883
 
 def sources(settings: Settings) -> Sources:
     """The texts of profiles and inventory as they are on disk now; ConfigurationError if they are not."""
-    profiles: dict[str, bytes] = {}
+    return Sources(profiles(settings), read_directory(settings.gateway.inventory), settings.gateway.time_zone)
+
+
+def profiles(settings: Settings) -> dict[str, bytes]:
+    """The texts of the shipped and the user's profiles; ConfigurationError if a directory has none."""
+    found: dict[str, bytes] = {}
     for directory in (shipped("device_profiles"), *settings.gateway.profiles):
         files = sorted(directory.glob("*/profile.toml"))
         if not files:
             raise ConfigurationError(
                 str(directory), "", "no <name>/profile.toml in it", "mend gateway.profiles"
             )
-        profiles |= {str(file): file.read_bytes() for file in files}
-    return Sources(profiles, read_directory(settings.gateway.inventory), settings.gateway.time_zone)
+        found |= {str(file): file.read_bytes() for file in files}
+    return found
 
 
 def translation(settings: Settings) -> TranslationOptions:

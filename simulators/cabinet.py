@@ -5,15 +5,22 @@ Power and energy are the sum of the lamps behind the cabinet plus line losses an
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from gateway.fleet import Fleet
 from gateway.model import Float64s, Int32s, Int64s
 from simulators.astronomy import Sky
 from simulators.district import Plans
+from simulators.fault import Fault
 from simulators.grid import Grid
 from simulators.luminaire import Luminaires, ambient_cel
 from simulators.noise import Noise
+from simulators.spans import Spans
+
+NEUTRAL_SHIFT = (1.0, -1.0, 0.3)
+"""How a lost neutral moves the phases, in parts of its size."""
 
 LOSS = 0.02
 """Line losses as a share of the lamps' power."""
@@ -53,6 +60,7 @@ class Cabinets:
         sky: Sky,
         noise: Noise,
         start_ns: int,
+        faults: Sequence[Fault] = (),
     ) -> None:
         self._plans, self._luminaires, self._grid = plans, luminaires, grid
         self._sky, self._noise, self._start_ns = sky, noise, start_ns
@@ -66,31 +74,53 @@ class Cabinets:
                 if fleet.group_switched[row]:
                     switched[number[asset.cabinet]] = row
         self._lamps = [np.array(rows, dtype=np.int32) for rows in lamps]
+        kinds = {fault.kind for fault in faults if fault.place >= 0}
+        self._spans = {
+            kind: Spans((f for f in faults if f.kind == kind), len(fleet.assets), on_place=True)
+            for kind in kinds
+        }
         self._contactor = [s if s >= 0 else (r[0] if r else -1) for s, r in zip(switched, lamps, strict=True)]
 
-    def sample(self, rows: Int32s, time_ns: Int64s) -> dict[str, Float64s | str]:
-        """Each of NAMES to float64[n], or to one label for all."""
+    def sample(self, rows: Int32s, time_ns: Int64s) -> dict[str, Float64s | str | list[str]]:
+        """Each of NAMES to float64[n], or to a label for each sample."""
         number = self._number[rows]
         phases = self._phase_powers(number, time_ns)
-        values: dict[str, Float64s | str] = {}
+        dead = self._size("supply_loss", rows, time_ns) > 0
+        phases[:, dead] = 0.0
+        by_hand = self._size("manual", rows, time_ns) + self._size("maintenance", rows, time_ns)
+        values: dict[str, Float64s | str | list[str]] = {}
         for phase in range(3):
             volts = self._grid.volts(number, np.full(len(rows), phase), time_ns)
+            volts += NEUTRAL_SHIFT[phase] * self._size("neutral_loss", rows, time_ns)
+            volts[dead] = 0.0
             factor = np.where(phases[phase] > 10 * OWN_W, _LAMP_PF, _OWN_PF)
             factor = factor + self._noise.between(-0.01, 0.01, _PF, rows, phase, time_ns)
             name = f"phase{phase + 1}"
             values[f"{name}_voltage"] = volts
-            values[f"{name}_current"] = phases[phase] / (volts * factor)
+            values[f"{name}_current"] = phases[phase] / (np.maximum(volts, 1.0) * factor)
             values[f"{name}_active_power"] = phases[phase]
             values[f"{name}_power_factor"] = factor
         values["active_power"] = phases.sum(axis=0)
         values["active_energy"] = self._energy_wh(number, rows, time_ns)
         values["frequency"] = self._grid.hertz(time_ns)
-        values["leakage_current"] = 4.0 + 2.0 * self._noise.wander(_LEAK, time_ns, 600_000_000_000, rows)
-        values["cabinet_temperature"] = ambient_cel(self._sky, self._noise, rows, time_ns) + 6.0
-        values["contactor_closed"] = self._contactor_closed(number, time_ns)
-        values["door_open"] = np.zeros(len(rows))
-        values["selector_mode"] = "auto"
+        leak_ma = 4.0 + 2.0 * self._noise.wander(_LEAK, time_ns, 600_000_000_000, rows)
+        values["leakage_current"] = leak_ma + self._size("leakage", rows, time_ns)
+        hot = self._size("hot_cabinet", rows, time_ns)
+        values["cabinet_temperature"] = ambient_cel(self._sky, self._noise, rows, time_ns) + 6.0 + hot
+        values["contactor_closed"] = np.where(
+            by_hand + self._size("contactor_welded", rows, time_ns) > 0,
+            1.0,
+            np.where(
+                self._size("contactor_open", rows, time_ns) > 0, 0.0, self._contactor_closed(number, time_ns)
+            ),
+        )
+        values["door_open"] = np.sign(self._size("door_open", rows, time_ns))
+        values["selector_mode"] = ["manual" if hand else "auto" for hand in (by_hand > 0).tolist()]
         return values
+
+    def _size(self, kind: str, rows: Int32s, time_ns: Int64s) -> Float64s:
+        spans = self._spans.get(kind)
+        return np.zeros(len(rows)) if spans is None else spans.size(rows, time_ns)
 
     def _phase_powers(self, number: Int64s, time_ns: Int64s) -> Float64s:
         """W at the meter, float64[3, n]."""
@@ -115,8 +145,9 @@ class Cabinets:
         return sample, np.concatenate([*groups, np.empty(0, dtype=np.int32)])
 
     def _contactor_closed(self, number: Int64s, time_ns: Int64s) -> Float64s:
-        lamps = np.array([self._contactor[n] for n in number], dtype=np.int32)
-        closed = np.zeros(len(lamps))
-        for plan, at in self._plans.of(lamps):
-            closed[at] = plan.lit.at(time_ns[at])
-        return np.where(lamps >= 0, closed, 0.0)
+        closed = np.zeros(len(number))
+        for cabinet in np.unique(number).tolist():
+            lamp, at = self._contactor[cabinet], np.flatnonzero(number == cabinet)
+            if lamp >= 0:
+                closed[at] = self._plans.nominal(lamp).lit.at(time_ns[at])
+        return closed

@@ -11,7 +11,7 @@ import io
 import math
 import random
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 LATITUDE, LONGITUDE = 11.05, 106.68
 POINTS_PER_FEEDER, FEEDERS_PER_CABINET = 50, 4
@@ -45,6 +45,8 @@ _PROGRAMMES = (
     ("half-night", "astronomical", "23:00=50"),
     ("park", "astronomical", "22:30=40"),
 )
+_PHOTOCELL = ("photocell", "photocell", "")
+_DROPPED = ("dropped-phase", "astronomical", "23:00=0")
 _SENSORS = (  # profile, prefix of ids, share of the sensors
     ("air-quality", "AQ", 0.2),
     ("noise", "NS", 0.2),
@@ -72,6 +74,12 @@ class _Circuit:
     group_switched: bool
     poles: tuple[_Pole, ...]
 
+    def programme_of(self, phase: str) -> str:
+        """Two phases of a "dropped" circuit go off late in the evening."""
+        if self.programme != _DROPPED[0]:
+            return self.programme
+        return _PROGRAMMES[0][0] if phase == "A" else self.programme
+
     @property
     def cabinet(self) -> str:
         return f"CB-{self.number // FEEDERS_PER_CABINET + 1:02d}"
@@ -85,11 +93,23 @@ class _Circuit:
         return _AREAS[self.number // FEEDERS_PER_CABINET % len(_AREAS)][0]
 
 
-def inventory(light_points: int = 1200, sensors: int = 60, seed: int = 2026) -> dict[str, str]:
-    """File name to CSV text, ready for ``gateway.inventory`` in UTF-8. Same arguments, same bytes."""
+def inventory(
+    light_points: int = 1200,
+    sensors: int = 60,
+    seed: int = 2026,
+    *,
+    photocell_share: float = 0.0,
+    dropped_phase_share: float = 0.0,
+) -> dict[str, str]:
+    """File name to CSV text, ready for ``gateway.inventory`` in UTF-8. Same arguments, same bytes.
+
+    Shares of the feeders: with photocells, and with two phases dropped at 23 h (those without power by day).
+    """
     random_ = random.Random(f"{seed}/{light_points}/{sensors}")
     serials = _serials(random_)
     circuits = _circuits(light_points, random_)
+    special = random.Random(f"{seed}/{light_points}/special")
+    circuits = [_special(circuit, special, photocell_share, dropped_phase_share) for circuit in circuits]
     cabinets = sorted({c.cabinet: c for c in reversed(circuits)}.items())
     devices: list[Sequence[object]] = [(f"CC-{c[3:]}", "feeder-cabinet") for c, _ in cabinets]
     assignments: list[Sequence[object]] = [(f"CC-{c[3:]}", c, "", "") for c, _ in cabinets]
@@ -117,7 +137,7 @@ def inventory(light_points: int = 1200, sensors: int = 60, seed: int = 2026) -> 
             "id,cabinet,group_switched,phases",
             ((c.id, c.cabinet, "yes" if c.group_switched else "no", "ABC") for c in circuits),
         ),
-        "programmes.csv": _csv("id,switch,steps,on,off", ((*p, "", "") for p in _PROGRAMMES)),
+        "programmes.csv": _csv("id,switch,steps,on,off", ((*p, "", "") for p in _programmes(circuits))),
         "light_points.csv": _csv(
             "id,area,latitude,longitude,feeder,phase,pole_sequence,rated_power_w,programme,road,heads", points
         ),
@@ -155,6 +175,23 @@ def _circuits(light_points: int, random_: random.Random) -> list[_Circuit]:
         )
         circuits.append(_Circuit(number, road, programme, number in switched, tuple(poles)))
     return circuits
+
+
+def _special(
+    circuit: _Circuit, random_: random.Random, photocell_share: float, dropped_phase_share: float
+) -> _Circuit:
+    drawn = random_.random()
+    if drawn < photocell_share and not circuit.group_switched:
+        return replace(circuit, programme=_PHOTOCELL[0])
+    if drawn < dropped_phase_share and circuit.group_switched:
+        return replace(circuit, programme=_DROPPED[0])
+    return circuit
+
+
+def _programmes(circuits: Iterable[_Circuit]) -> Iterator[tuple[str, str, str]]:
+    yield from _PROGRAMMES
+    used = {circuit.programme for circuit in circuits}
+    yield from (programme for programme in (_PHOTOCELL, _DROPPED) if programme[0] in used)
 
 
 def _name(names: Sequence[str], index: int) -> str:
@@ -199,7 +236,7 @@ def _light_points(circuits: Iterable[_Circuit]) -> Iterator[tuple[object, ...]]:
                 "ABC"[(sequence - 1) % 3],
                 sequence,
                 f"{pole.power_w:g}",
-                circuit.programme,
+                circuit.programme_of("ABC"[(sequence - 1) % 3]),
                 circuit.road,
                 pole.heads,
             )

@@ -15,6 +15,7 @@ import numpy as np
 from gateway.fleet import Fleet
 from simulators.astronomy import HOUR_NS, MINUTE_NS, Sky
 from simulators.city import LATITUDE, LONGITUDE
+from simulators.fault import KINDS as FAULT_KINDS
 from simulators.fault import Fault
 
 BEFORE_DUSK_NS = 10 * MINUTE_NS
@@ -53,4 +54,4 @@ def _faults(fleet: Fleet, random: Random, start_ns: int) -> Iterator[Fault]:
 
 
 def _fault(kind: str, rows: Sequence[int], from_ns: int, to_ns: int) -> Fault:
-    return Fault(kind, np.array(rows, dtype=np.int32), from_ns, to_ns)
+    return Fault(kind, np.array(rows, dtype=np.int32), from_ns, to_ns, FAULT_KINDS[kind].by)

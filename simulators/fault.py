@@ -1,14 +1,13 @@
-"""What goes wrong, and when. In: a TOML file, the fleet. Out: faults as windows on assets, and the truth.
+"""What goes wrong, and when. In: a TOML file, the fleet. Out: faults as windows on assets.
 
-The truth is what alarms are scored against; it never reaches the messages by another way than the physics.
+A fault never reaches the messages by another way than the physics.
 """
 
 from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,38 +15,120 @@ import numpy as np
 
 from gateway.errors import ConfigurationError
 from gateway.fleet import Fleet
-from gateway.model import Bools, Int32s, Int64s, rfc3339
+from gateway.model import Int32s
 from simulators.astronomy import DAY_NS, HOUR_NS, MINUTE_NS, SECOND_NS
 
-ALARM_TYPES = {
-    "lamp_failure": "lampFailure",
-    "day_burner": "lampUnexpectedOn",
-    "silence": "communicationFailure",
-    "over_voltage": "supplyVoltageTooHigh",
-    "wrong_clock": None,
-}
-"""Kind of fault to the alarm expected; None is a look-alike that must raise nothing."""
+LAMP, FEEDER, CABINET, SENSOR, ANY = "light_point", "feeder", "cabinet", "sensor", "any"
+POWERED, LIT, DIMMED, DARK, UNPOWERED, ALWAYS = "powered", "lit", "dimmed", "dark", "unpowered", "always"
 
-OVER_VOLTAGE_V = 45.0
-_KEYS = {"kind", "asset", "feeder", "device", "from", "to", "by"}
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """``alarm`` is the type expected, None for a look-alike that must raise nothing.
+
+    ``on`` is what it happens to, ``shows`` the planned state in which anyone could tell. A ``group`` is one
+    event with members: a feeder or all lamps of a cabinet. ``by`` is its size where nobody says.
+    """
+
+    alarm: str | None
+    on: str
+    shows: str
+    by: float = 1.0
+    group: bool = False
+    switched: bool = False  # only on feeders without power by day
+
+
+KINDS = {
+    "lamp_failure": Kind("lampFailure", LAMP, LIT),
+    "head_failure": Kind("lampFailure", LAMP, LIT, by=0.5),
+    "power_low": Kind("lampPowerTooLow", LAMP, LIT, by=0.35),
+    "power_high": Kind("lampPowerTooHigh", LAMP, LIT, by=0.35),
+    "dimming_stuck": Kind("dimmingFailure", LAMP, DIMMED),
+    "day_burner": Kind("lampUnexpectedOn", LAMP, DARK),
+    "cycling": Kind("cyclingFailure", LAMP, LIT, by=6.0),
+    "metering_fault": Kind("meteringFault", LAMP, LIT),
+    "over_voltage": Kind("supplyVoltageTooHigh", LAMP, POWERED, by=45.0),
+    "under_voltage": Kind("supplyVoltageTooLow", LAMP, POWERED, by=45.0),
+    "hot": Kind("highTemperature", LAMP, POWERED, by=60.0),
+    "silence": Kind("communicationFailure", ANY, POWERED),
+    "door_open": Kind("doorOpen", CABINET, ALWAYS),
+    "manual": Kind("localOverride", CABINET, ALWAYS),
+    "leakage": Kind("leakageDetected", CABINET, ALWAYS, by=60.0),
+    "neutral_loss": Kind("neutralLoss", CABINET, ALWAYS, by=40.0),
+    "hot_cabinet": Kind("highTemperature", CABINET, ALWAYS, by=50.0),
+    "flood": Kind("floodLevelHigh", SENSOR, ALWAYS, by=0.4),
+    "feeder_trip": Kind("feederOpen", FEEDER, POWERED, group=True),
+    "phase_loss": Kind("phaseLoss", FEEDER, POWERED, group=True),
+    "supply_loss": Kind("supplyLoss", CABINET, ALWAYS, group=True),
+    "contactor_open": Kind("switchingErrorOff", CABINET, POWERED, group=True, switched=True),
+    "contactor_welded": Kind("switchingErrorOn", CABINET, UNPOWERED, group=True, switched=True),
+    "wrong_clock": Kind(None, ANY, POWERED),
+    "dip": Kind(None, FEEDER, POWERED, group=True),
+    "maintenance": Kind(None, CABINET, ALWAYS, group=True, switched=True),
+    "noon_storm": Kind(None, LAMP, DARK),
+    "swap": Kind(None, LAMP, POWERED),
+}
+"""What can go wrong (domain.md 3 in TALQ's names), and what only looks so."""
+
+DARKENING = frozenset({"feeder_trip", "phase_loss", "supply_loss", "contactor_open", "dip"})
+"""Kinds that take the power of their assets away; LIGHTING give it out of hours."""
+
+LIGHTING = frozenset({"contactor_welded", "maintenance"})
+SILENCING = frozenset({"silence", "swap"})
+
+_KEYS = {"kind", "asset", "feeder", "device", "phase", "from", "to", "by"}
 _OFFSET = re.compile(r"\+(\d+(?:\.\d+)?)(s|m|h|d)")
 _UNIT_NS = {"s": SECOND_NS, "m": MINUTE_NS, "h": HOUR_NS, "d": DAY_NS}
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Fault:
-    """``kind`` on the asset rows ``assets`` during [from_ns, to_ns); ``by`` is its size (volts too many)."""
+    """``kind`` on the asset rows ``assets`` during [from_ns, to_ns); ``by`` is its size.
+
+    ``place`` is the row of the cabinet it happens at (or -1), ``name`` the id of what a group hangs on.
+    """
 
     kind: str
     assets: Int32s
     from_ns: int
     to_ns: int
-    by: float = OVER_VOLTAGE_V
+    by: float
+    place: int = -1
+    name: str = ""
 
-    def hits(self, rows: Int32s, time_ns: Int64s) -> Bools:
-        """bool[n]: the sample is of an asset that has this fault then."""
-        during = (time_ns >= self.from_ns) & (time_ns < self.to_ns)
-        return during & np.isin(rows, self.assets) if during.any() else during
+
+def fault_at(
+    fleet: Fleet,
+    kind: str,
+    target: str,
+    from_ns: int,
+    to_ns: int,
+    *,
+    by: float | None = None,
+    phase: str = "",
+) -> Fault:
+    """The fault of ``kind`` on the asset or feeder ``target``; ValueError if it can not happen there."""
+    of = KINDS[kind]
+    size = of.by if by is None else by
+    row = fleet.asset_row.get(target, -1)
+    at_cabinet = row >= 0 and fleet.assets[row].kind == CABINET
+    if not of.group:
+        if row < 0 or of.on not in (ANY, fleet.assets[row].kind):
+            raise ValueError(f"{kind} is a fault of {of.on.replace('_', ' ')}s")
+        return Fault(kind, np.array([row], dtype=np.int32), from_ns, to_ns, size, row if at_cabinet else -1)
+    if of.on == CABINET and not at_cabinet:
+        raise ValueError(f"{kind} is a fault of cabinets")
+    rows = [
+        r
+        for r, a in enumerate(fleet.assets)
+        if a.kind == LAMP
+        and target == (a.cabinet if of.on == CABINET else a.feeder)
+        and (not of.switched or fleet.group_switched[r])
+        and phase in ("", a.phase)
+    ]
+    if not rows:
+        raise ValueError(f"{kind} finds no lamp at {target!r}")
+    return Fault(kind, np.array(rows, dtype=np.int32), from_ns, to_ns, size, row, target)
 
 
 def parse_faults(text: str, file: str, fleet: Fleet, start_ns: int) -> tuple[Fault, ...]:
@@ -69,9 +150,6 @@ def parse_faults(text: str, file: str, fleet: Fleet, start_ns: int) -> tuple[Fau
     )
 
 
-Detectable = Callable[[Fault, int], int | None]
-
-
 @dataclass(frozen=True, slots=True)
 class _Table:
     values: dict[str, Any]
@@ -82,44 +160,51 @@ class _Table:
         for key in sorted(set(self.values) - _KEYS):
             raise self._wrong(key, "unknown key", f"known are {', '.join(sorted(_KEYS))}")
         kind = self.values.get("kind")
-        if kind not in ALARM_TYPES:
-            raise self._wrong("kind", f"{kind!r} is no fault", f"write one of {', '.join(ALARM_TYPES)}")
+        if kind not in KINDS:
+            raise self._wrong("kind", f"{kind!r} is no fault", f"write one of {', '.join(KINDS)}")
         from_ns, to_ns = self._instant("from", start_ns), self._instant("to", start_ns)
         if from_ns >= to_ns:
             raise self._wrong("to", "the fault ends before it begins", "let 'to' be later than 'from'")
-        by = self.values.get("by", OVER_VOLTAGE_V)
+        by = self.values.get("by", KINDS[kind].by)
         if isinstance(by, bool) or not isinstance(by, int | float) or not 0 < by < 1000:
-            raise self._wrong("by", f"{by!r} is no voltage", "write volts above normal, like 45")
-        assets = self._assets(fleet, from_ns)
-        if kind != "silence" and kind != "wrong_clock":
-            self._require_lamps(fleet, assets, kind)
-        return Fault(kind, assets, from_ns, to_ns, float(by))
+            raise self._wrong("by", f"{by!r} is no size", "write how much above normal, like 45")
+        phase = self.values.get("phase", "")
+        if phase not in ("", "A", "B", "C"):
+            raise self._wrong("phase", f"{phase!r} is no phase", "write A, B or C")
+        key, targets = self._targets(fleet, from_ns, KINDS[kind].group)
+        try:
+            faults = [
+                fault_at(fleet, kind, target, from_ns, to_ns, by=float(by), phase=phase) for target in targets
+            ]
+        except ValueError as error:
+            raise self._wrong(key, str(error), "name what it can happen to") from error
+        return self._merged(key, fleet, faults)
 
-    def _assets(self, fleet: Fleet, from_ns: int) -> Int32s:
+    def _merged(self, key: str, fleet: Fleet, faults: list[Fault]) -> Fault:
+        first = faults[0]
+        rows = np.concatenate([fault.assets for fault in faults])
+        if first.kind == "day_burner" and fleet.group_switched[rows].any():
+            raise self._wrong(key, "its feeder has no power by day", "name a lamp on a feeder always on")
+        return replace(first, assets=rows)
+
+    def _targets(self, fleet: Fleet, from_ns: int, group: bool) -> tuple[str, list[str]]:
         given = [key for key in ("asset", "feeder", "device") if key in self.values]
         if len(given) != 1:
             raise self._wrong("asset", f"{len(given)} targets", "name one of asset, feeder and device")
         key, name = given[0], self.values[given[0]]
+        found: list[str] = []
         if key == "asset" and name in fleet.asset_row:
-            rows = [fleet.asset_row[name]]
-        elif key == "feeder":
-            rows = [r for r, a in enumerate(fleet.assets) if a.feeder == name and a.kind == "light_point"]
+            found = [name]
+        elif key == "feeder" and name in fleet.feeder_by_id:
+            lamps = [a.id for a in fleet.assets if a.feeder == name and a.kind == LAMP]
+            found = [name] if group else lamps
         elif key == "device" and name in fleet.device_row:
             device = np.array([fleet.device_row[name]], dtype=np.int32)
-            rows = [int(row) for row in fleet.assets_at(device, np.array([from_ns])) if row >= 0]
-        else:
-            rows = []
-        if not rows:
+            rows = fleet.assets_at(device, np.array([from_ns]))
+            found = [fleet.assets[row].id for row in rows if row >= 0]
+        if not found:
             raise self._wrong(key, f"{name!r} has no place in the inventory", "mend the spelling")
-        return np.array(rows, dtype=np.int32)
-
-    def _require_lamps(self, fleet: Fleet, assets: Int32s, kind: str) -> None:
-        if any(fleet.assets[row].kind != "light_point" for row in assets):
-            raise self._wrong("asset", f"{kind} is a fault of light points", "name a light point or a feeder")
-        if kind == "day_burner" and fleet.group_switched[assets].any():
-            raise self._wrong(
-                "asset", "its feeder has no power by day", "name a light point of a feeder that is always on"
-            )
+        return key, found
 
     def _instant(self, key: str, start_ns: int) -> int:
         value = self.values.get(key)
@@ -138,22 +223,3 @@ class _Table:
 
     def _wrong(self, key: str, problem: str, remedy: str) -> ConfigurationError:
         return ConfigurationError(self.file, f"{self.name}: {key}", problem, remedy)
-
-
-def truth(faults: Sequence[Fault], fleet: Fleet, detectable: Detectable) -> Iterator[dict[str, Any]]:
-    """The contract's truth objects, one for each asset of each fault.
-
-    ``detectable(fault, asset row)`` is the first time (ns) at which a perfect observer could tell, or None.
-    """
-    for fault in faults:
-        for row in fault.assets:
-            first = detectable(fault, int(row))
-            yield {
-                "fault": fault.kind,
-                "type": ALARM_TYPES[fault.kind],
-                "asset": fleet.assets[row].id,
-                "from": rfc3339(fault.from_ns),
-                "to": rfc3339(fault.to_ns),
-                "detectable_from": None if first is None else rfc3339(first),
-                "members": [],
-            }

@@ -19,13 +19,13 @@ _WANDER, _FLICKER, _HERTZ = 10, 11, 12  # channels of noise
 class Grid:
     """The low-voltage grid; each phase of each cabinet wanders by itself."""
 
-    def __init__(self, sky: Sky, noise: Noise) -> None:
-        self._sky, self._noise = sky, noise
+    def __init__(self, sky: Sky, noise: Noise, wander_v: float = 2.5) -> None:
+        self._sky, self._noise, self._wander_v = sky, noise, wander_v
 
     def volts(self, cabinet: Keys, phase: Keys, time_ns: Int64s) -> Float64s:
         """float64[n] line to neutral at the cabinet; ``phase`` 0, 1, 2."""
         daily = np.interp(self._sky.local_hour(time_ns), _HOURS, _VOLTS)
-        slow = 2.5 * self._noise.wander(_WANDER, time_ns, 10 * MINUTE_NS, cabinet, phase)
+        slow = self._wander_v * self._noise.wander(_WANDER, time_ns, 10 * MINUTE_NS, cabinet, phase)
         return daily + slow + self._noise.between(-0.3, 0.3, _FLICKER, cabinet, phase, time_ns)
 
     def hertz(self, time_ns: Int64s) -> Float64s:

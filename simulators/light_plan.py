@@ -6,7 +6,7 @@ is computed, not stepped to.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -31,8 +31,10 @@ class Steps:
         self.times_ns, self.values = times_ns, values
         spans_h = np.diff(times_ns) / HOUR_NS
         self._areas = np.concatenate(([0.0], np.cumsum(values[:-1] * spans_h)))
-        rises = (values > 0) & (np.concatenate(([0.0], values[:-1])) <= 0)
+        before = np.concatenate(([0.0], values[:-1]))
+        rises = (values > 0) & (before <= 0)
         self._rises = np.cumsum(rises)
+        self._risen_ns = np.maximum.accumulate(np.where(rises, times_ns, times_ns[0]))
 
     def at(self, time_ns: Int64s) -> Float64s:
         return self.values[self._step(time_ns)]
@@ -45,6 +47,39 @@ class Steps:
     def rises(self, time_ns: Int64s) -> Float64s:
         """How often the value has become positive since the first step."""
         return self._rises[self._step(time_ns)].astype(np.float64)
+
+    def risen_ns(self, time_ns: Int64s) -> Int64s:
+        """When the value last became positive; the first step's time if it never did."""
+        return self._risen_ns[self._step(time_ns)]
+
+    def lost_at_falls(self, supply: Steps) -> Steps:
+        """The sum of this value just before each fall of ``supply``: what a counter saved hourly loses."""
+        falls = (supply.values <= 0) & (np.concatenate(([0.0], supply.values[:-1])) > 0)
+        lost = np.where(falls, self.at(supply.times_ns - 1), 0.0)
+        return Steps(supply.times_ns, np.cumsum(lost))
+
+    def during(self, windows: Sequence[tuple[int, int]], value: float, *, only_zero: bool = False) -> Steps:
+        """The same, but ``value`` within the windows; ``only_zero``: where it was 0 before."""
+        origin_ns = int(self.times_ns[0])
+        clipped = [(max(start, origin_ns), end) for start, end in windows if end > origin_ns]
+        if not clipped:
+            return self
+        times_ns = np.union1d(self.times_ns, np.array(clipped, dtype=np.int64))
+        values = self.at(times_ns)
+        for start, end in clipped:
+            inside = (times_ns >= start) & (times_ns < end)
+            values[inside & (values <= 0) if only_zero else inside] = value
+        return Steps(times_ns, values)
+
+    def after_ns(self, from_ns: int, span_ns: int) -> int:
+        """When the value has been positive for ``span_ns`` since ``from_ns``."""
+        for start, end in self.windows():
+            begin = max(start, from_ns)
+            if begin < end:
+                if end - begin >= span_ns:
+                    return begin + span_ns
+                span_ns -= end - begin
+        return int(self.times_ns[-1]) + span_ns
 
     def first_positive_ns(self, from_ns: int, to_ns: int) -> int | None:
         """The first time in [from_ns, to_ns) with a positive value."""
@@ -85,10 +120,26 @@ class LightPlan:
     level: Steps
     load: Steps
     lit: Steps
+    lost: Steps  # load just before each cut so far, summed up
 
 
-def light_plan(programme: Programme, group_switched: bool, sky: Sky, first: date, nights: int) -> LightPlan:
-    """The plan from noon of the local day ``first`` for so many ``nights``."""
+Windows = Sequence[tuple[int, int]]
+
+
+def light_plan(
+    programme: Programme,
+    group_switched: bool,
+    sky: Sky,
+    first: date,
+    nights: int,
+    dark: Windows = (),
+    live: Windows = (),
+) -> LightPlan:
+    """The plan from noon of the local day ``first`` for so many ``nights``.
+
+    A level of 0 % on a switched feeder is a phase that is dropped. ``dark`` are windows without power,
+    ``live`` windows in which power comes out of hours and lamps burn because nobody tells them not to.
+    """
     days = [first + timedelta(days=n) for n in range(nights)]
     origin_ns = sky.at_minute(first, _NOON)
     level = _steps(origin_ns, (step for day in days for step in _evening(programme, sky, day)))
@@ -98,11 +149,18 @@ def light_plan(programme: Programme, group_switched: bool, sky: Sky, first: date
             origin_ns, (step for day in days for step in zip(sky.night(day), (1.0, 0.0), strict=True))
         )
         level = level.times(supply)
+        if any(percent <= 0 for _, percent in programme.steps):
+            supply = supply.times(Steps(level.times_ns, (level.values > 0).astype(np.float64)))
+        level = level.during(live, 100.0, only_zero=True)
+    supply = supply.during(live, 1.0).during(dark, 0.0)
+    level = level.during(dark, 0.0)
+    load = Steps(level.times_ns, load_at(level.values))
     return LightPlan(
         supply=supply,
         level=level,
-        load=Steps(level.times_ns, load_at(level.values)),
+        load=load,
         lit=Steps(level.times_ns, (level.values > 0).astype(np.float64)),
+        lost=load.lost_at_falls(supply),
     )
 
 

@@ -21,8 +21,8 @@ from gateway.decode.profile import Profile
 from gateway.decode.values import ProfileField
 from gateway.model import FieldKind, Float64s, Int64s
 
-Values = Mapping[str, Float64s | str]
-"""Canonical field name to float64[n], or to one label or text that holds for all."""
+Values = Mapping[str, Float64s | str | list[str]]
+"""Canonical field name to float64[n], to a label for each sample, or to one label or text for all."""
 
 DECIMALS = {
     "V": 1, "A": 3, "mA": 1, "W": 1, "Wh": 0, "Hz": 2, "Cel": 1, "%": 0, "1": 3, "h": 1,
@@ -110,15 +110,17 @@ def _put(root: dict[str, Any], steps: Sequence[str | int], value: Any) -> None:
         node = there
 
 
-def _tokens(field: ProfileField, values: Float64s | str, count: int) -> Sequence[str]:
+def _tokens(field: ProfileField, values: Float64s | str | list[str], count: int) -> Sequence[str]:
     if field.kind is FieldKind.TEXT:
         return [json.dumps(str(values), ensure_ascii=False)] * count
     if field.kind in (FieldKind.ENUM, FieldKind.BOOLEAN):
         tokens = {code: json.dumps(key) for key, code in reversed(tuple(field.codes.items()))}
         if isinstance(values, str):
             return [tokens[field.labels.index(values)]] * count
+        if isinstance(values, list):
+            return [tokens[field.labels.index(label)] for label in values]
         return [tokens[code % len(tokens)] for code in values.astype(np.int64).tolist()]
-    assert not isinstance(values, str), field.name
+    assert isinstance(values, np.ndarray), field.name
     canonical = field.canonical
     raw = (values * canonical.divisor - canonical.addend) / canonical.multiplier
     if field.kind is FieldKind.INTEGER:

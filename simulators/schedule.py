@@ -11,11 +11,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gateway.model import Bools, Int32s, Int64s
+from gateway.model import Int32s, Int64s
 from simulators.astronomy import SECOND_NS
 from simulators.district import Plans
-from simulators.fault import Fault
+from simulators.fault import SILENCING, Fault
+from simulators.joining import Joining
 from simulators.noise import Noise
+from simulators.spans import Spans
 
 JITTER = 0.05
 BOOT_DELAYS_S = (0, 120, 300)
@@ -51,13 +53,17 @@ class Schedule:
         plans: Plans,
         noise: Noise,
         faults: Sequence[Fault],
+        joining: Joining | None = None,
     ) -> None:
         self._device, self._asset, self._interval_ns = device, asset, interval_ns
         self._start_ns, self._plans, self._noise = start_ns, plans, noise
-        self._silences = [fault for fault in faults if fault.kind == "silence"]
+        self._joining = joining
+        self._silences = [fault for fault in faults if fault.kind in SILENCING]
+        self._muted = Spans(self._silences, len(plans))
         self._phase_ns = (noise.between(JITTER, 1 + JITTER, _PHASE, device) * interval_ns).astype(np.int64)
-        which = (noise.uniform(_BOOT, device) * len(BOOT_DELAYS_S)).astype(np.int64)
-        self._boot_ns = np.array(BOOT_DELAYS_S, dtype=np.int64)[which] * SECOND_NS
+        delays_s = BOOT_DELAYS_S if joining is None else joining.stagger_s
+        which = (noise.uniform(_BOOT, device) * len(delays_s)).astype(np.int64)
+        self._boot_ns = (np.array(delays_s, dtype=np.float64)[which] * SECOND_NS).astype(np.int64)
 
     def reports(self, from_ns: int, to_ns: int) -> Due:
         """Telemetry due in [from_ns, to_ns)."""
@@ -98,6 +104,7 @@ class Schedule:
                 spread = self._noise.between(2 / 3, 4 / 3, _WILL, self._device[positions], off_ns)
                 time_ns = off_ns + (spread * WILL_DELAY_S * SECOND_NS).astype(np.int64)
                 due = (time_ns >= from_ns) & (time_ns < to_ns)
+                due[due] &= ~self._plans.supplied(self._asset[positions[due]], time_ns[due])
                 found.append((positions[due], time_ns[due]))
         for fault in self._silences:
             given_up_ns = fault.from_ns + WILL_DELAY_S * SECOND_NS
@@ -118,7 +125,10 @@ class Schedule:
         """Time of the first report after power-on, or after the start of the run."""
         if on_ns <= self._start_ns:
             return self._start_ns + self._phase_ns[positions]
-        join_ns = self._noise.between(5, 65, _JOIN, self._device[positions], on_ns) * SECOND_NS
+        if self._joining is not None:
+            join_ns = self._joining.join_ns(self._device[positions], on_ns)
+        else:
+            join_ns = self._noise.between(5, 65, _JOIN, self._device[positions], on_ns) * SECOND_NS
         return on_ns + self._boot_ns[positions] + join_ns.astype(np.int64)
 
     def _affected(self, fault: Fault, at_ns: int, from_ns: int, to_ns: int) -> list[tuple[Int64s, Int64s]]:
@@ -133,12 +143,6 @@ class Schedule:
         positions = np.concatenate([p for p, _ in found] or [np.empty(0, dtype=np.int64)])
         time_ns = np.concatenate([t for _, t in found] or [np.empty(0, dtype=np.int64)])
         if heard:
-            kept = ~self._silent(positions, time_ns)
+            kept = ~self._muted.hits(self._asset[positions], time_ns)
             positions, time_ns = positions[kept], time_ns[kept]
         return Due(self._device[positions], self._asset[positions], time_ns)
-
-    def _silent(self, positions: Int64s, time_ns: Int64s) -> Bools:
-        silent = np.zeros(len(positions), dtype=np.bool_)
-        for fault in self._silences:
-            silent |= fault.hits(self._asset[positions], time_ns)
-        return silent

@@ -12,6 +12,7 @@ import numpy as np
 from gateway.model import Float64s, Int32s, Int64s
 from simulators.astronomy import HOUR_NS, MINUTE_NS, Sky
 from simulators.noise import Noise
+from simulators.spans import Spans
 
 _SITE, _SLOW, _FAST, _RAIN = range(50, 54)  # channels of noise
 _CHANNELS_PER_FIELD = 8
@@ -79,16 +80,20 @@ class Sensors:
 
     NAMES = (*CYCLES, *TEXTS, "direction")
 
-    def __init__(self, sky: Sky, noise: Noise) -> None:
-        self._sky, self._noise = sky, noise
+    def __init__(self, sky: Sky, noise: Noise, floods: Spans | None = None) -> None:
+        self._sky, self._noise, self._floods = sky, noise, floods
 
-    def sample(self, rows: Int32s, time_ns: Int64s, names: tuple[str, ...]) -> dict[str, Float64s | str]:
+    def sample(
+        self, rows: Int32s, time_ns: Int64s, names: tuple[str, ...]
+    ) -> dict[str, Float64s | str | list[str]]:
         """Canonical field name to float64[n] (a code for ``direction``) or a text, for ``names`` alone."""
         hour = self._sky.local_hour(time_ns)
-        values: dict[str, Float64s | str] = {}
+        values: dict[str, Float64s | str | list[str]] = {}
         for number, (name, cycle) in enumerate(CYCLES.items()):
             if name in names:
                 values[name] = self._value(cycle, 1000 + number * _CHANNELS_PER_FIELD, rows, time_ns, hour)
+        if self._floods is not None and isinstance(level := values.get("water_level"), np.ndarray):
+            values["water_level"] = level + self._floods.size(rows, time_ns)
         if "direction" in names:
             values["direction"] = np.floor(4 * self._noise.uniform(_SITE, rows))
         return values | {name: text for name, text in TEXTS.items() if name in names}

@@ -18,16 +18,22 @@ from gateway.decode.profile import Profile
 from gateway.errors import ConfigurationError
 from gateway.fleet import BENCH, Fleet
 from gateway.model import Int32s, Int64s
-from simulators.astronomy import DAY_NS, MINUTE_NS, SECOND_NS, Sky
+from simulators.astronomy import MINUTE_NS, SECOND_NS, Sky
 from simulators.cabinet import Cabinets
+from simulators.device_clock import RESET_NS, DeviceClocks
 from simulators.district import Plans
-from simulators.fault import Fault, truth
+from simulators.fault import Fault
 from simulators.grid import Grid
+from simulators.joining import Joining
 from simulators.luminaire import Luminaires
 from simulators.noise import Noise
 from simulators.payload import Encoder, Values
+from simulators.radio import Air
+from simulators.scenario import Scenario
 from simulators.schedule import Schedule
 from simulators.sensor import Sensors
+from simulators.spans import Spans
+from simulators.truth import Truth
 
 BLOCK_MESSAGES = 20_000
 """Messages are computed ahead in blocks of about this many; it bounds the memory of a run."""
@@ -36,7 +42,8 @@ BLOCK_NS_MIN, BLOCK_NS_MAX = SECOND_NS, 10 * MINUTE_NS
 
 TELEMETRY_TOPIC = "city/<area>/<class>/<device>/up"
 STATUS_TOPIC = "city/<area>/<class>/<device>/status"
-_CLOCK_RESET_NS = 946_684_800_000_000_000  # 2000-01-01: what a controller without a battery wakes up with
+
+FOR_EVER_NS = 2**62
 
 
 class Message(NamedTuple):
@@ -49,6 +56,9 @@ class Message(NamedTuple):
     qos: int
     retain: bool
     status: bool
+
+
+_Row = tuple[int, int, Message]  # when it arrives, device row, and what
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +78,11 @@ class _Group:
 
 
 class Simulation:
-    """``interval_s`` overrides the profiles' reporting intervals; topics are patterns as in the settings."""
+    """``interval_s`` overrides the profiles' reporting intervals; topics are patterns as in the settings.
+
+    ``fleet`` is what is believed, ``actual`` what is (the same where not given); ``practice`` lays field
+    practice over the bare physics.
+    """
 
     def __init__(
         self,
@@ -81,28 +95,53 @@ class Simulation:
         *,
         telemetry_topic: str = TELEMETRY_TOPIC,
         status_topic: str = STATUS_TOPIC,
+        practice: Scenario | None = None,
+        actual: Fleet | None = None,
     ) -> None:
-        self._computed_ns = start_ns
+        self._start_ns = self._computed_ns = start_ns
         noise = Noise(seed)
-        sky = _sky(fleet)
-        self._fleet, self._faults = fleet, tuple(faults)
-        self._plans = Plans(fleet, sky, start_ns)
-        self._grid = Grid(sky, noise)
-        self._luminaires = Luminaires(fleet, self._plans, self._grid, sky, noise, faults)
-        self._cabinets = Cabinets(fleet, self._plans, self._luminaires, self._grid, sky, noise, start_ns)
-        self._sensors = Sensors(sky, noise)
-        device, asset = _in_service(fleet, start_ns)
+        sky = sky_of(fleet)
+        self._fleet = actual = fleet if actual is None else actual
+        self._faults, self._practice = tuple(faults), practice
+        self._plans = Plans(actual, sky, start_ns, faults)
+        wander_v = () if practice is None else (practice.electrical.wander_v,)
+        grid = Grid(sky, noise, *wander_v)
+        self._luminaires = Luminaires(actual, self._plans, grid, sky, noise, faults, practice)
+        self._cabinets = Cabinets(actual, self._plans, self._luminaires, grid, sky, noise, start_ns, faults)
+        floods = Spans((fault for fault in faults if fault.kind == "flood"), len(actual.assets))
+        self._sensors = Sensors(sky, noise, floods)
+        self._wrong_clocks = [fault for fault in faults if fault.kind == "wrong_clock"]
+        device, asset = _in_service(actual, start_ns)
         self.devices = tuple(fleet.devices[row].id for row in device)
         self._group_of, self._groups = self._grouped(device, asset, profiles)
         self._topics = _topics(fleet, device, asset, profiles, telemetry_topic)
         self._status_topics = _topics(fleet, device, asset, profiles, status_topic)
         intervals = [interval_s or profiles[fleet.devices[row].profile].spec.interval_s for row in device]
         interval_ns = (np.array(intervals, dtype=np.float64) * 1e9).astype(np.int64)
-        self._schedule = Schedule(device, asset, interval_ns, start_ns, self._plans, noise, faults)
+        self._device, self._asset, self._interval_ns = device, asset, interval_ns
+        self._air, self._clocks, joining = self._layers(practice, noise)
+        self._schedule = Schedule(device, asset, interval_ns, start_ns, self._plans, noise, faults, joining)
         rate_per_ns = float((1.0 / interval_ns).sum())
         self._block_ns = int(np.clip(BLOCK_MESSAGES / rate_per_ns, BLOCK_NS_MIN, BLOCK_NS_MAX))
         self._ahead: list[Message] = []
         self._handed = 0
+        self._in_the_air: list[_Row] = []
+
+    def _layers(
+        self, practice: Scenario | None, noise: Noise
+    ) -> tuple[Air | None, DeviceClocks | None, Joining | None]:
+        if practice is None:
+            return None, None, None
+        count = len(self._fleet.devices)
+        interval_ns = np.zeros(count, dtype=np.int64)
+        interval_ns[self._device] = self._interval_ns
+        at_cabinet = np.zeros(count, dtype=np.bool_)
+        kinds = np.array([asset.kind == "cabinet" for asset in self._fleet.assets])
+        at_cabinet[self._device] = kinds[self._asset]
+        air = Air(practice.radio, noise, interval_ns, at_cabinet)
+        per_gateway = practice.radio.devices_per_gateway
+        joining = Joining(practice.dusk, noise, air.gateway, air.cellular, per_gateway)
+        return air, DeviceClocks(practice.clocks, noise), joining
 
     def status_topic(self, device: str) -> str:
         """Where the device's last will goes."""
@@ -121,43 +160,66 @@ class Simulation:
             self._handed = 0
             self._computed_ns += self._block_ns
 
-    def truth(self) -> Iterator[dict[str, Any]]:
-        """The contract's truth, one object per fault and asset."""
-        return truth(self._faults, self._fleet, self._detectable_ns)
+    def truth(self, until_ns: int = FOR_EVER_NS) -> Iterator[dict[str, Any]]:
+        """The contract's truth; what could only be told after ``until_ns`` is asked of nobody."""
+        interval_ns = np.full(len(self._fleet.assets), int(np.median(self._interval_ns)), dtype=np.int64)
+        interval_ns[self._asset] = self._interval_ns
+        truth = Truth(self._fleet, self._plans, self._faults, interval_ns, until_ns)
+        yield from truth.objects()
+        if self._air is None:
+            return
+        lora = ~self._air.cellular[self._device]
+        gateway = self._air.gateway[self._device]
+        for number in np.unique(gateway[lora]).tolist():
+            members = self._asset[lora & (gateway == number)].tolist()
+            for from_ns, to_ns in self._air.gateway_outages(
+                number, self._start_ns, min(until_ns, self._computed_ns)
+            ):
+                yield truth.gateway_outage(number, members, from_ns, to_ns)
 
     def _block(self, from_ns: int, to_ns: int) -> list[Message]:
         self._plans.cover(to_ns)
-        rows: list[tuple[int, int, Message]] = []
+        rows = self._in_the_air
         for due, payload in ((self._schedule.comings, b"online"), (self._schedule.goings, b"offline")):
             found = due(from_ns, to_ns)
             for time_ns, row in zip(found.time_ns.tolist(), found.device.tolist(), strict=True):
+                if self._air is not None and not self._air.cellular[row]:
+                    continue  # a LoRaWAN device has no session that could break
                 topic, device = self._status_topics[row], self._fleet.devices[row].id
                 rows.append((time_ns, row, Message(time_ns, device, topic, payload, 1, True, True)))
         rows += self._telemetry(from_ns, to_ns)
         rows.sort(key=lambda row: row[:2])
-        return [message for _, _, message in rows]
+        arrived = bisect_left(rows, to_ns, key=lambda row: row[0])
+        self._in_the_air = rows[arrived:]
+        return [message for _, _, message in rows[:arrived]]
 
-    def _telemetry(self, from_ns: int, to_ns: int) -> Iterator[tuple[int, int, Message]]:
+    def _telemetry(self, from_ns: int, to_ns: int) -> Iterator[_Row]:
         due = self._schedule.reports(from_ns, to_ns)
-        group_of = self._group_of[due.device]
+        device, asset, sent_ns, time_ns = due.device, due.asset, due.time_ns, due.time_ns
+        if self._air is not None:
+            heard = self._air.carry(device, sent_ns)
+            at = heard.position
+            device, asset, sent_ns, time_ns = device[at], asset[at], sent_ns[at], heard.time_ns
+        shown_ns = self._shown(device, asset, sent_ns)
+        group_of = self._group_of[device]
         for number, group in enumerate(self._groups):
             at = np.flatnonzero(group_of == number)
             if not len(at):
                 continue
-            asset, time_ns = due.asset[at], due.time_ns[at]
-            rows = due.device[at].tolist()
+            rows = device[at].tolist()
             devices = [self._fleet.devices[row].id for row in rows]
-            payloads = group.payloads(asset, time_ns, self._device_clock(asset, time_ns), devices)
-            for time, row, device, payload in zip(time_ns.tolist(), rows, devices, payloads, strict=True):
-                yield time, row, Message(time, device, self._topics[row], payload, 1, False, False)
+            payloads = group.payloads(asset[at], sent_ns[at], shown_ns[at], devices)
+            for time, row, name, payload in zip(time_ns[at].tolist(), rows, devices, payloads, strict=True):
+                yield time, row, Message(time, name, self._topics[row], payload, 1, False, False)
 
-    def _device_clock(self, asset: Int32s, time_ns: Int64s) -> Int64s:
-        """What the devices' clocks show: right, or counting from 2000 since power came back."""
+    def _shown(self, device: Int32s, asset: Int32s, time_ns: Int64s) -> Int64s:
+        """What the devices' clocks show; a ``wrong_clock`` counts from 2000 since power came back."""
         shown = time_ns.copy()
-        for fault in self._faults:
-            if fault.kind == "wrong_clock":
-                hit = fault.hits(asset, time_ns)
-                shown[hit] += _CLOCK_RESET_NS - fault.from_ns
+        if self._clocks is not None:
+            shown = self._clocks.shown(device, time_ns, self._plans.powered_ns(asset, time_ns))
+        for fault in self._wrong_clocks:
+            hit = (time_ns >= fault.from_ns) & (time_ns < fault.to_ns) & np.isin(asset, fault.assets)
+            shown[hit] = time_ns[hit] + RESET_NS - fault.from_ns
         return shown
 
     def _grouped(
@@ -190,19 +252,8 @@ class Simulation:
             )
         return _Group(encoder, model)
 
-    def _detectable_ns(self, fault: Fault, row: int) -> int | None:
-        """When a perfect observer could first tell: dead lamps show when due, silent ones when supplied."""
-        end_ns = min(fault.to_ns, fault.from_ns + 2 * DAY_NS)
-        self._plans.cover(end_ns)
-        plan = self._plans.at(row)
-        if fault.kind == "lamp_failure":
-            return plan.lit.first_positive_ns(fault.from_ns, end_ns)
-        if fault.kind == "day_burner":
-            return plan.lit.inverse().first_positive_ns(fault.from_ns, end_ns)
-        return plan.supply.first_positive_ns(fault.from_ns, end_ns)
 
-
-def _sky(fleet: Fleet) -> Sky:
+def sky_of(fleet: Fleet) -> Sky:
     """The sky over the middle of the city."""
     if not fleet.assets:
         raise ConfigurationError("inventory", "", "nothing to simulate", "add light points or sensors")

@@ -20,10 +20,8 @@ from gateway import settings, wiring
 from gateway.alarms import Alarm
 from gateway.commands.operate import ask, show
 from gateway.configuration import Configuration, interpret
-from gateway.errors import ConfigurationError, JournalCorrupt
-from gateway.journal.cold import ColdReader
-from gateway.journal.record import Record
-from gateway.journal.segment import SUFFIX, load
+from gateway.errors import JournalCorrupt
+from gateway.journal.recorded import walk
 from gateway.model import Chunk
 from gateway.translation import TranslationOptions, Translator
 
@@ -88,32 +86,10 @@ def _raised(directory: Path, configuration: Configuration, options: TranslationO
     """Alarms that today's rules raise over the records of ``directory``, whatever was in force then."""
     engine = configuration.engine()
     translator = Translator(options, lambda _: configuration, configuration)
-    for records in _stretches(directory):
+    for records in walk(directory, bytes_max=READ_BYTES_MAX):
         chunk: Chunk = (
             translator.lost(records)
             if isinstance(records, JournalCorrupt)
             else translator.translate(list(records))
         )
         yield from (alarm for _, alarm in engine.apply(chunk) if alarm.event == "raised")
-
-
-def _stretches(directory: Path) -> Iterator[list[Record] | JournalCorrupt]:
-    """The journal from its oldest record on; damage is handed on as what it is."""
-    segments = [load(path) for path in sorted(directory.glob(f"*{SUFFIX}"))]
-    if not segments:
-        raise ConfigurationError(
-            str(directory), "", "holds no journal", "name the directory of *.segment files"
-        )
-    reader = ColdReader()
-    ends = [segment.first for segment in segments[1:]] + [segments[-1].survey().next]
-    for segment, end in zip(segments, ends, strict=True):
-        sequence = segment.first
-        while sequence < end:
-            try:
-                records = reader.read(segment, sequence, before=end, bytes_max=READ_BYTES_MAX)
-            except JournalCorrupt as damage:
-                yield damage
-                sequence = damage.resume
-                continue
-            yield records
-            sequence = records[-1].sequence + 1

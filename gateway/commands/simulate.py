@@ -11,16 +11,15 @@ import asyncio
 import json
 import ssl
 import sys
-from pathlib import Path
 
 from gateway import settings, wiring
+from gateway.commands.record import read_faults, record
 from gateway.commands.run import stop_on_signals
-from gateway.configuration import Configuration, interpret
+from gateway.configuration import interpret
 from gateway.errors import ConfigurationError
 from gateway.sections import Settings
 from gateway.system_clock import PacedClock, SystemClock
 from simulators.connection import PublisherOptions
-from simulators.fault import Fault, parse_faults
 from simulators.fleet_publisher import Figures, FleetPublisher
 from simulators.simulation import Simulation
 
@@ -29,17 +28,21 @@ PROGRESS_S = 5.0
 
 def simulate(options: argparse.Namespace) -> int:
     """Publishes until the time is up or a signal comes; 1 if the broker refused messages."""
+    if options.to_journal:
+        return record(options)
+    if options.scenario:
+        raise ConfigurationError("--scenario", "", "is for journals", "name --to-journal, too")
     chosen = settings.read(options.config)
     if not chosen.mqtt.url:
         raise ConfigurationError(str(options.config), "mqtt.url", "is empty", "name the broker to publish to")
     configuration = interpret(wiring.sources(chosen).pack(), "")
     start_ns = SystemClock().wall_ns()
-    faults = _faults(options.faults, configuration, start_ns)
+    faults = read_faults(options.faults, configuration, start_ns)
     simulation = Simulation(
         configuration.fleet,
         {profile.name: profile for profile in configuration.profiles},
         faults,
-        options.seed,
+        1 if options.seed is None else options.seed,
         start_ns,
         options.interval_s,
         telemetry_topic=chosen.mqtt.telemetry_topic,
@@ -51,16 +54,6 @@ def simulate(options: argparse.Namespace) -> int:
     figures = asyncio.run(_publish(options, chosen, simulation, start_ns))
     print(json.dumps({"sent": figures.sent, "status": figures.status, "refused": figures.refused}))
     return 1 if figures.refused or figures.dropped else 0
-
-
-def _faults(file: Path | None, configuration: Configuration, start_ns: int) -> tuple[Fault, ...]:
-    if file is None:
-        return ()
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(str(file), "", f"can not be read: {error}", "name a TOML file") from error
-    return parse_faults(text, str(file), configuration.fleet, start_ns)
 
 
 async def _publish(

@@ -87,6 +87,16 @@ class Parent:
     ended_ns: int | None = None
     alarm: str = ""  # its id
 
+    @property
+    def silent(self) -> bool:
+        """Whether it was found by silence, and so ends when its members are heard."""
+        return self.kind in SILENT or self.dark
+
+    @property
+    def dark(self) -> bool:
+        """Whether its members are taken to be without power, whatever else the cabinet says."""
+        return self.kind in DARK or (self.kind == PHASE_LOSS and self.group.level == "circuit")
+
 
 Key = tuple[str, str]
 """Asset of the group and alarm type, as in the ledger."""
@@ -128,7 +138,9 @@ class Causes:
         for key, (kind, group) in keys.items():
             since, onset_ns = self.pending[key]
             standing = self.standing.get(key)
-            if (standing is None or standing.ended_ns is not None) and now_ns - since >= self._hold_ns(kind):
+            if (standing is None or standing.ended_ns is not None) and now_ns - since >= self._hold_ns(
+                kind, group.level
+            ):
                 rows = members.get((kind, group), NOBODY)
                 self.standing[key] = Parent(kind, group, rows, now_ns, onset_ns)
                 began.append(key)
@@ -190,8 +202,8 @@ class Causes:
         rows = np.unique(self._watch.asset[self.standing[key].members])
         return tuple(self._fleet.assets[row].id for row in rows.tolist() if row != BENCH)
 
-    def _hold_ns(self, kind: str) -> int:
-        short = kind in {PHASE_LOSS, NEUTRAL_LOSS}
+    def _hold_ns(self, kind: str, level: str) -> int:
+        short = kind in {PHASE_LOSS, NEUTRAL_LOSS} and level == "cabinet"
         return round((self._options.voltage_hold_s if short else self._options.group_hold_s) * 1e9)
 
     def _ended(self, now_ns: int) -> tuple[list[Key], list[tuple[Parent, list[int]]]]:
@@ -202,7 +214,7 @@ class Causes:
                 continue
             if parent.kind == WARD_OUTAGE:
                 over = not self._powerless().get(key[0])
-            elif parent.kind not in SILENT:
+            elif not parent.silent:
                 over = self.supply.is_over(parent.kind, parent.group)
             else:
                 missing = self._not_back(parent)
@@ -281,11 +293,15 @@ class Causes:
 
     def mark_dark(self) -> None:
         """Tell which circuits are without power because their group is."""
-        dark = self._energised.dark
-        dark[:] = False
+        dark, held = self._energised.dark, self._energised.held
+        dark[:] = held[:] = False
         for parent in self.standing.values():
-            if parent.kind in DARK and parent.ended_ns is None:
+            if parent.ended_ns is not None:
+                continue
+            if parent.dark:
                 dark[self._not_back(parent)] = True
+            elif parent.kind in POWERLESS:
+                held[list(parent.group.circuits)] = True
 
     def _silent(self, wall_ns: int) -> list[tuple[str, Group, Int32s]]:
         """Groups of which nothing is heard, as what the cabinet's meter says they are."""
@@ -294,7 +310,7 @@ class Causes:
         missing = reports_missing(watch.age_ns(), watch.interval_ns)
         accounted = np.zeros(len(on), dtype=np.bool_)
         for parent in self.standing.values():
-            if parent.kind in SILENT and parent.ended_ns is None:
+            if parent.silent and parent.ended_ns is None:
                 accounted[list(parent.group.circuits)] = True
         # Who was silent before has an alarm of its own and says nothing of the group.
         due: Bools = on[circuit] & watch.watched & (~watch.silent | accounted[circuit])
@@ -328,4 +344,7 @@ class Causes:
         asset = self._watch.asset[rows]
         silent_w = (self._fleet.rated_power_w[asset] * level[c.of_asset[asset]]).sum() / 100.0
         short = planned_w - measured >= self._options.short_share * silent_w
-        return FEEDER_OPEN if short and silent_w > 0 else silence.TYPE
+        if not short or silent_w <= 0:
+            return silence.TYPE
+        whole = group.level != "circuit" or c.names[group.number] in c.feeders
+        return FEEDER_OPEN if whole else PHASE_LOSS

@@ -59,6 +59,8 @@ class Energised:
         self.since_ns: Int64s = np.full(count, NEVER_NS, dtype=np.int64)
         self.off_since_ns: Int64s = np.full(count, NEVER_NS, dtype=np.int64)
         self.dark: Bools = np.zeros(count, dtype=np.bool_)
+        # Without power by an alarm that stands, until a cabinet says otherwise.
+        self.held: Bools = np.zeros(count, dtype=np.bool_)
         self.outage: Bools = np.zeros(count, dtype=np.bool_)  # the grid has announced that it gives none
         self.stray: Bools = np.zeros(count, dtype=np.bool_)  # power although the plan says off
         self.heard_ns: Int64s = np.full(devices, NEVER_NS, dtype=np.int64)
@@ -89,7 +91,8 @@ class Energised:
         state, by = planned.copy(), np.full(len(planned), Evidence.PLAN, dtype=np.uint8)
         stray_lamps = self._stray_lamps(of_device, interval_ns)
         state[stray_lamps], by[stray_lamps] = Supply.ON, Evidence.LAMPS
-        state[self.dark], by[self.dark] = Supply.OFF, Evidence.DARK_GROUP
+        without = self.dark | self.held
+        state[without], by[without] = Supply.OFF, Evidence.DARK_GROUP
         stray_load = self._from_cabinets(state, by, reports)
         rested = (planned == Supply.OFF) & (self.now_ns - self.off_since_ns >= self._guard_ns)
         self.stray = rested & (stray_lamps | stray_load | (state == Supply.ON))
@@ -117,7 +120,7 @@ class Energised:
         fresh = reports.fresh(self.now_ns)[cabinet]
         volts = of_phase(reports.phased("voltage"), c, at)
         load_volts = of_phase(reports.phased("load_voltage"), c, at)
-        closed = reports.contact("contactor_closed")[cabinet]
+        closed = np.where(self._alike()[at], reports.contact("contactor_closed")[cabinet], np.nan)
         switched = c.switched[at]
         for mask, code, evidence in (
             (~switched & (volts >= LIVE_V) & ~self.dark[at], Supply.ON, Evidence.LOAD),
@@ -132,6 +135,19 @@ class Energised:
         stray = self._stray_load(reports)
         state[stray], by[stray] = Supply.ON, Evidence.LOAD
         return stray
+
+    def _alike(self) -> Bools:
+        """Circuits whose cabinet has one plan for all it switches now: only then one contactor speaks for all.
+
+        Where phases are dropped late at night each has a contactor of its own, and which one reports is unknown.
+        """
+        c = self._circuits
+        known = c.switched & (c.cabinet != BENCH)
+        cabinets = int(c.cabinet.max(initial=0)) + 1
+        low, high = np.full(cabinets, 255, dtype=np.uint8), np.zeros(cabinets, dtype=np.uint8)
+        np.minimum.at(low, c.cabinet[known], self.planned[known])
+        np.maximum.at(high, c.cabinet[known], self.planned[known])
+        return np.append(low >= high, True)[c.cabinet]
 
     def _stray_load(self, reports: CabinetReports) -> Bools:
         """Circuits of cabinets all of whose feeders are planned off, on a phase that carries current."""

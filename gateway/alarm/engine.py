@@ -142,6 +142,7 @@ class AlarmEngine:
         self.watch.advance(elapsed_ns, wall_ns, energised.state == Supply.ON)
         if energised.now_ns // REVIEW_NS != (energised.now_ns - elapsed_ns) // REVIEW_NS:
             self.watch.review()
+        alarms += self._unpower(wall_ns)
         ended, began, past = self.causes.step(wall_ns)
         for key in ended:
             alarms += self.ledger.end(_of_group(key), wall_ns, None, None)
@@ -154,6 +155,17 @@ class AlarmEngine:
     def settle(self) -> None:
         """Tell the evaluator which assets have had power for long enough."""
         self.evaluator.settled = np.append(self.energised.settled(), True)[self._circuit[:-1]]
+        self.evaluator.at_work = np.append(self.causes.supply.busy(), False)[self._circuit[:-1]]
+
+    def _unpower(self, wall_ns: int) -> list[Alarm]:
+        """A lamp that burnt by day burns no longer once its circuit is off, and will not say so."""
+        energised = self.energised
+        off = (energised.state == Supply.OFF) & (energised.planned == Supply.OFF) & ~energised.stray
+        sources = self.evaluator.unpower(np.append(off, False)[self._circuit[:-1]])
+        alarms: list[Alarm] = []
+        for device, key in sources:
+            alarms += self.ledger.end((self.fleet.devices[device].id, key), wall_ns, None, None)
+        return alarms
 
     def _begin_group(self, key: Key, wall_ns: int) -> list[Alarm]:
         """An alarm of a group, and what it accounts for put under it."""

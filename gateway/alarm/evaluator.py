@@ -172,6 +172,8 @@ class Evaluator:
         self.latest_ns = np.full(len(fleet.devices), TIME_ABSENT, dtype=np.int64)
         # Assets whose circuit has had time for boot and self-tests; before, no lamp is judged by its light.
         self.settled: Bools = np.ones(len(fleet.assets), dtype=np.bool_)
+        # Assets at whose cabinet a crew is at work: that they burn by day is meant.
+        self.at_work: Bools = np.zeros(len(fleet.assets), dtype=np.bool_)
         self.judged = self.late = self.replayed = self.on_bench = 0
 
     def judge(self, batch: ReadingBatch) -> Judgement:
@@ -209,6 +211,20 @@ class Evaluator:
         crossings.sort(key=lambda crossing: crossing.place)
         return Judgement(crossings, live, asset)
 
+    def unpower(self, off: Bools) -> list[tuple[int, str]]:
+        """Assets ``off`` have lost their power by plan: nothing burns there. (device row, rule key) that ended."""
+        ended = []
+        for name, rules in self.tables.items():
+            state = self.states[name]
+            burning = state.raised & rules.dark_only
+            if not burning.any():
+                continue
+            burning &= (off[state.asset] & (state.asset != BENCH))[:, np.newaxis]
+            state.raised &= ~burning
+            state.count[burning] = 0
+            ended += [(int(state.devices[row]), rules.keys[k]) for row, k in np.argwhere(burning)]
+        return sorted(ended)
+
     def _scene(
         self, rules: RuleTable, batch: ReadingBatch, live: Int64s, asset: Int32s, placed: Bools
     ) -> _Scene:
@@ -221,6 +237,7 @@ class Evaluator:
             due = self._expectation.at(known, batch.time_ns[live], skew)
             sample = sample & _conditions(due)[rules.when]
             sample[rules.lit_only] &= self.settled[known]
+            sample[rules.dark_only] &= ~self.at_work[known]
             standby_w = self._expectation.standby_w[known]
             if rules.power_row >= 0:
                 lamps_lit = lit(values[rules.power_row], standby_w)

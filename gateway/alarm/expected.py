@@ -216,9 +216,10 @@ def _pad(schedules: list[_Schedule]) -> _DayTable:
     level = np.zeros((len(schedules), width + 1), dtype=np.float64)
     for row, schedule in enumerate(schedules):
         code, percent = schedule.start, 100.0
-        light[row], level[row] = code, _due(code, percent)
+        light[row], level[row] = _light(code, percent), _due(code, percent)
         for k, (time_ns, switched, stepped) in enumerate(schedule.changes()):
             edges[row, k] = time_ns
+            before = _light(code, percent)
             if switched is not None:
                 switches[row, k] = time_ns
                 code = switched
@@ -226,8 +227,16 @@ def _pad(schedules: list[_Schedule]) -> _DayTable:
                 percent = 100.0 if code is Light.OFF else percent
             elif stepped is not None:
                 percent = stepped
-            light[row, k + 1 :], level[row, k + 1 :] = code, _due(code, percent)
+            due = _light(code, percent)
+            if due is not before:
+                switches[row, k] = time_ns
+            light[row, k + 1 :], level[row, k + 1 :] = due, _due(code, percent)
     return _DayTable(edges, switches, light, level)
+
+
+def _light(light: Light, percent: float) -> Light:
+    """A step to 0 % is a planned end of light: a phase that is dropped late at night."""
+    return Light.OFF if light is Light.ON and percent == 0.0 else light
 
 
 def _due(light: Light, percent: float) -> float:

@@ -54,6 +54,7 @@ class RuleTable:
     faint: Int64s  # above nothing,
     missing: Int64s  # below it
     lit_only: Bools  # only a lit lamp can clear it
+    dark_only: Bools  # judged while light is due off
     level_row: int
     power_row: int
 
@@ -98,6 +99,7 @@ def table(spec: ProfileSpec, fleet: Fleet) -> RuleTable:
         faint=_where(rule.of_expected and rule.above and rule.raise_at < 1.0 for rule in rules),
         missing=_where(rule.of_expected and not rule.above for rule in rules),
         lit_only=when == WHENS.index(When.LIGHT_DUE_ON),
+        dark_only=when == WHENS.index(When.LIGHT_DUE_OFF),
         level_row=rows.get(LEVEL_FIELD, -1),
         power_row=rows.get(POWER_FIELD, -1),
     )

@@ -12,7 +12,7 @@ import numpy as np
 
 from gateway.alarm.cabinet import NEVER_NS, CabinetReports
 from gateway.alarm.circuits import Circuits
-from gateway.alarm.energised import DEAD_V, LIVE_V, Energised
+from gateway.alarm.energised import DEAD_V, LIVE_V, Energised, Evidence
 from gateway.alarm.expected import Supply
 from gateway.alarm.group import Group
 from gateway.alarm.options import AlarmOptions
@@ -61,7 +61,7 @@ class SupplyWatch:
         if kind == SWITCHING_ERROR_ON:
             return not (e.stray[own] & (e.planned[own] == Supply.OFF)).any()
         if kind == SWITCHING_ERROR_OFF:
-            return bool((e.state[own] == Supply.ON).any())
+            return bool(((e.state[own] == Supply.ON) & (e.by[own] != Evidence.PLAN)).any())
         if not fresh:
             return False
         volts = self._reports.phased("voltage")[:, cabinet]
@@ -78,6 +78,11 @@ class SupplyWatch:
         """Cabinets whose door is open or selector on manual, for no longer than a crew needs."""
         since = self._energised.now_ns - self.work_since_ns
         return (self.work_since_ns > NEVER_NS) & (since <= self._work_ns_max)
+
+    def busy(self) -> Bools:
+        """Circuits of cabinets that are open or on manual now, however long; bool[circuits]."""
+        cabinets = np.append(self.work_since_ns > NEVER_NS, False)
+        return cabinets[self._circuits.cabinet]
 
     def _note_work(self) -> None:
         manual, door = self._reports.contact("selector_mode"), self._reports.contact("door_open")
@@ -105,7 +110,8 @@ class SupplyWatch:
         has = c.cabinet != BENCH
         working = np.append(self.at_work(), False)[c.cabinet] & has
         closed = np.append(self._reports.contact("contactor_closed"), np.nan)[c.cabinet]
-        off = np.append(fresh, False)[c.cabinet] & (closed == 0) & (e.state == Supply.OFF)
+        by_contactor = (closed == 0) & (e.by == Evidence.CONTACTOR) & (e.state == Supply.OFF)
+        off = np.append(fresh, False)[c.cabinet] & by_contactor
         # Without volts before the contactor it is the grid that failed.
         dead = np.append(np.nanmax(self._volts(), axis=0) < DEAD_V, False)[c.cabinet]
         due = c.switched & (e.planned == Supply.ON)

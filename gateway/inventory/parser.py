@@ -296,7 +296,9 @@ def _refuse_two_switchings(draft: _Draft) -> None:
         feeder, programme = draft.feeders.get(asset.feeder), draft.programmes.get(asset.programme)
         if feeder is None or programme is None or not feeder.group_switched:
             continue
-        switching = f"{programme.switch} {programme.on_minute} {programme.off_minute}"
+        dark = [(minute, level == 0) for minute, level in programme.steps]
+        edges = dark if any(off for _, off in dark) else []
+        switching = f"{programme.switch} {programme.on_minute} {programme.off_minute} {edges}"
         circuit = asset.feeder, asset.phase
         before, name = first.setdefault(circuit, (switching, asset.id))
         if before != switching:

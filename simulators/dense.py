@@ -14,7 +14,7 @@ import numpy as np
 
 from gateway.fleet import Fleet
 from simulators.astronomy import DAY_NS, HOUR_NS, MINUTE_NS, SECOND_NS, Sky
-from simulators.fault import CABINET, DIMMED, FEEDER, KINDS, LAMP, SENSOR, Fault, fault_at
+from simulators.fault import CABINET, DIMMED, FEEDER, KINDS, LAMP, SENSOR, Fault, Targets
 from simulators.scenario import Dense
 
 DIMMED_BELOW = 90.0
@@ -64,7 +64,7 @@ def dense(fleet: Fleet, settings: Dense, sky: Sky, seed: int, from_ns: int, days
 
 class _Stages:
     def __init__(self, fleet: Fleet, sky: Sky, random: Random, from_ns: int, days: int) -> None:
-        self._fleet, self._random = fleet, random
+        self._fleet, self._random, self._targets = fleet, random, Targets(fleet)
         first = sky.local_day(from_ns)
         nights = [sky.night(sky.local_day(from_ns + day * DAY_NS)) for day in range(max(days, 1))]
         assert sky.night(first) == nights[0]
@@ -103,7 +103,7 @@ class _Stages:
             target = self._random.choice(self._feeders[cabinet]) if on_feeder else cabinet
             phase = self._random.choice("ABC") if kind == "phase_loss" else ""
             try:
-                fault = fault_at(self._fleet, kind, target, start_ns, end_ns, phase=phase)
+                fault = self._targets.fault(kind, target, start_ns, end_ns, phase=phase)
             except ValueError:  # no switched feeder here, or no lamp on that phase
                 kept.append((cabinet, day))
                 continue

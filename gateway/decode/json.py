@@ -61,8 +61,8 @@ class JsonDecoder:
             else:
                 mark(position)
         samples = self._typed(structs, np.array(at, dtype=np.int32), refusals)
-        if slow:
-            samples = _merged(samples, self._slow(payloads, slow, refusals))
+        if slow and len((salvaged := self._slow(payloads, slow, refusals)).message):
+            samples = _merged(samples, salvaged)
         return samples, [refusals[position] for position in sorted(refusals)]
 
     def _screen(self, payloads: Sequence[bytes], refusals: dict[int, Refusal]) -> None:

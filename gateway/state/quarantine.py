@@ -39,7 +39,7 @@ _COLUMNS = (
 )
 _INSERT = (
     f"INSERT OR IGNORE INTO quarantine ({_COLUMNS})"  # noqa: S608 - constants of this module, as below
-    f" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL) RETURNING {_SIZE}"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)"
 )
 _LISTING = (
     f"SELECT {_COLUMNS} FROM quarantine"  # noqa: S608
@@ -61,24 +61,27 @@ def add(
     """Keep rejects, each once; returns how many were new. All rows together stay within ``bytes_max``."""
     added = size = 0
     for reject in rejects:
-        row = connection.execute(
+        topic, detail = _storable(reject.topic), _storable(reject.detail[:DETAIL_CHARS_MAX])
+        payload = reject.payload[:payload_bytes_max]
+        new = connection.execute(
             _INSERT,
             (
                 reject.sequence,
                 reject.index,
                 reject.received_ns,
-                _storable(reject.topic),
-                reject.payload[:payload_bytes_max],
+                topic,
+                payload,
                 reject.stage,
                 reject.reason,
-                _storable(reject.detail[:DETAIL_CHARS_MAX]),
+                detail,
                 _storable(reject.device),
                 reject.sample,
                 len(reject.payload),
             ),
-        ).fetchone()
-        if row:
-            added, size = added + 1, size + row[0]
+        ).rowcount
+        if new:
+            added += 1
+            size += len(payload) + len(topic.encode()) + len(detail.encode()) + ROW_BYTES
     if added:
         _add_to(connection, "quarantine_bytes", size)
         _make_room(connection, bytes_max)
@@ -154,7 +157,7 @@ def _add_to(connection: sqlite3.Connection, name: str, step: int) -> None:
 
 def _storable(text: str) -> str:
     """``text`` without the lone surrogates SQLite would refuse."""
-    return text.encode("utf-8", "replace").decode()
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def _quarantined(row: tuple[object, ...]) -> Quarantined:

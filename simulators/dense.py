@@ -18,6 +18,7 @@ from simulators.fault import CABINET, DIMMED, FEEDER, KINDS, LAMP, SENSOR, Fault
 from simulators.scenario import Dense
 
 DIMMED_BELOW = 90.0
+OVER_VOLTAGE_V = 60.0  # above every limit also where the evening's grid is low
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +135,8 @@ class _Stages:
             size = KINDS[kind].by
             if kind == "head_failure":
                 size = 1.0 / self._fleet.assets[row].heads
+            if kind == "over_voltage":
+                size = OVER_VOLTAGE_V
             yield Fault(kind, np.array([row], dtype=np.int32), *self._window(act, day), size)
 
     def _fits(self, kind: str, row: int) -> bool:

@@ -230,6 +230,18 @@ def test_spans_find_the_fault_a_sample_lies_in() -> None:
     assert spans.hits(asked, times).tolist() == [False, True, False, True, False, True, False]
 
 
+def test_a_city_has_the_photocells_and_dropped_phases_it_asks_for() -> None:
+    fleet = parse(city_inventory(City(light_points=1000, photocell_share=0.1, dropped_phase_share=0.2)))
+    switched = dict(zip((a.id for a in fleet.assets), fleet.group_switched.tolist(), strict=True))
+    photocells = [a for a in fleet.assets if a.programme == "photocell"]
+    assert len({a.feeder for a in photocells}) == 2
+    assert not any(switched[a.id] for a in photocells)
+    dropped = [a for a in fleet.assets if a.programme == "dropped-phase"]
+    assert len({a.feeder for a in dropped}) == 4
+    assert {a.phase for a in dropped} == {"B", "C"}
+    assert all(switched[a.id] for a in dropped)
+
+
 # --- faults and look-alikes in the stream ---------------------------------------------------------
 
 

@@ -180,8 +180,8 @@ def _circuits(light_points: int, random_: random.Random) -> list[_Circuit]:
 def _with_special(
     circuits: Sequence[_Circuit], random_: random.Random, photocell_share: float, dropped_phase_share: float
 ) -> list[_Circuit]:
-    """Photocells among the feeders always on, dropped phases among the switched: never none where asked for."""
-    programme = {}
+    """Photocells among the feeders always on, dropped phases among the switched; one at least if any."""
+    programme: dict[int, str] = {}
     for name, share, switched in (
         (_PHOTOCELL[0], photocell_share, False),
         (_DROPPED[0], dropped_phase_share, True),

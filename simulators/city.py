@@ -109,7 +109,7 @@ def inventory(
     serials = _serials(random_)
     circuits = _circuits(light_points, random_)
     special = random.Random(f"{seed}/{light_points}/special")
-    circuits = [_special(circuit, special, photocell_share, dropped_phase_share) for circuit in circuits]
+    circuits = _with_special(circuits, special, photocell_share, dropped_phase_share)
     cabinets = sorted({c.cabinet: c for c in reversed(circuits)}.items())
     devices: list[Sequence[object]] = [(f"CC-{c[3:]}", "feeder-cabinet") for c, _ in cabinets]
     assignments: list[Sequence[object]] = [(f"CC-{c[3:]}", c, "", "") for c, _ in cabinets]
@@ -177,15 +177,19 @@ def _circuits(light_points: int, random_: random.Random) -> list[_Circuit]:
     return circuits
 
 
-def _special(
-    circuit: _Circuit, random_: random.Random, photocell_share: float, dropped_phase_share: float
-) -> _Circuit:
-    drawn = random_.random()
-    if drawn < photocell_share and not circuit.group_switched:
-        return replace(circuit, programme=_PHOTOCELL[0])
-    if drawn < dropped_phase_share and circuit.group_switched:
-        return replace(circuit, programme=_DROPPED[0])
-    return circuit
+def _with_special(
+    circuits: Sequence[_Circuit], random_: random.Random, photocell_share: float, dropped_phase_share: float
+) -> list[_Circuit]:
+    """Photocells among the feeders always on, dropped phases among the switched; one at least if any."""
+    programme: dict[int, str] = {}
+    for name, share, switched in (
+        (_PHOTOCELL[0], photocell_share, False),
+        (_DROPPED[0], dropped_phase_share, True),
+    ):
+        eligible = [circuit.number for circuit in circuits if circuit.group_switched is switched]
+        count = min(math.ceil(share * len(circuits)), len(eligible))
+        programme |= dict.fromkeys(random_.sample(eligible, count), name)
+    return [replace(c, programme=programme.get(c.number, c.programme)) for c in circuits]
 
 
 def _programmes(circuits: Iterable[_Circuit]) -> Iterator[tuple[str, str, str]]:

@@ -14,10 +14,11 @@ import numpy as np
 
 from gateway.fleet import Fleet
 from simulators.astronomy import DAY_NS, HOUR_NS, MINUTE_NS, SECOND_NS, Sky
-from simulators.fault import CABINET, DIMMED, FEEDER, KINDS, LAMP, SENSOR, Fault, fault_at
+from simulators.fault import CABINET, DIMMED, FEEDER, KINDS, LAMP, SENSOR, Fault, Targets
 from simulators.scenario import Dense
 
 DIMMED_BELOW = 90.0
+OVER_VOLTAGE_V = 60.0  # above every limit also where the evening's grid is low
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ def dense(fleet: Fleet, settings: Dense, sky: Sky, seed: int, from_ns: int, days
 
 class _Stages:
     def __init__(self, fleet: Fleet, sky: Sky, random: Random, from_ns: int, days: int) -> None:
-        self._fleet, self._random = fleet, random
+        self._fleet, self._random, self._targets = fleet, random, Targets(fleet)
         first = sky.local_day(from_ns)
         nights = [sky.night(sky.local_day(from_ns + day * DAY_NS)) for day in range(max(days, 1))]
         assert sky.night(first) == nights[0]
@@ -103,7 +104,7 @@ class _Stages:
             target = self._random.choice(self._feeders[cabinet]) if on_feeder else cabinet
             phase = self._random.choice("ABC") if kind == "phase_loss" else ""
             try:
-                fault = fault_at(self._fleet, kind, target, start_ns, end_ns, phase=phase)
+                fault = self._targets.fault(kind, target, start_ns, end_ns, phase=phase)
             except ValueError:  # no switched feeder here, or no lamp on that phase
                 kept.append((cabinet, day))
                 continue
@@ -134,6 +135,8 @@ class _Stages:
             size = KINDS[kind].by
             if kind == "head_failure":
                 size = 1.0 / self._fleet.assets[row].heads
+            if kind == "over_voltage":
+                size = OVER_VOLTAGE_V
             yield Fault(kind, np.array([row], dtype=np.int32), *self._window(act, day), size)
 
     def _fits(self, kind: str, row: int) -> bool:

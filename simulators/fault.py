@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections import defaultdict
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -97,38 +98,47 @@ class Fault:
     name: str = ""
 
 
-def fault_at(
-    fleet: Fleet,
-    kind: str,
-    target: str,
-    from_ns: int,
-    to_ns: int,
-    *,
-    by: float | None = None,
-    phase: str = "",
-) -> Fault:
-    """The fault of ``kind`` on the asset or feeder ``target``; ValueError if it can not happen there."""
-    of = KINDS[kind]
-    size = of.by if by is None else by
-    row = fleet.asset_row.get(target, -1)
-    at_cabinet = row >= 0 and fleet.assets[row].kind == CABINET
-    if not of.group:
-        if row < 0 or of.on not in (ANY, fleet.assets[row].kind):
-            raise ValueError(f"{kind} is a fault of {of.on.replace('_', ' ')}s")
-        return Fault(kind, np.array([row], dtype=np.int32), from_ns, to_ns, size, row if at_cabinet else -1)
-    if of.on == CABINET and not at_cabinet:
-        raise ValueError(f"{kind} is a fault of cabinets")
-    rows = [
-        r
-        for r, a in enumerate(fleet.assets)
-        if a.kind == LAMP
-        and target == (a.cabinet if of.on == CABINET else a.feeder)
-        and (not of.switched or fleet.group_switched[r])
-        and phase in ("", a.phase)
-    ]
-    if not rows:
-        raise ValueError(f"{kind} finds no lamp at {target!r}")
-    return Fault(kind, np.array(rows, dtype=np.int32), from_ns, to_ns, size, row, target)
+class Targets:
+    """What faults of one fleet can happen to; looked up once, so that thousands can be placed."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self._fleet = fleet
+        self._lamps: defaultdict[str, list[int]] = defaultdict(list)  # by feeder and by cabinet
+        for row, asset in enumerate(fleet.assets):
+            if asset.kind == LAMP:
+                self._lamps[asset.feeder].append(row)
+                self._lamps[asset.cabinet].append(row)
+
+    def fault(
+        self,
+        kind: str,
+        target: str,
+        from_ns: int,
+        to_ns: int,
+        *,
+        by: float | None = None,
+        phase: str = "",
+    ) -> Fault:
+        """The fault of ``kind`` on the asset or feeder ``target``; ValueError if it can not happen there."""
+        of, fleet = KINDS[kind], self._fleet
+        size = of.by if by is None else by
+        row = fleet.asset_row.get(target, -1)
+        at_cabinet = row >= 0 and fleet.assets[row].kind == CABINET
+        if not of.group:
+            if row < 0 or of.on not in (ANY, fleet.assets[row].kind):
+                raise ValueError(f"{kind} is a fault of {of.on.replace('_', ' ')}s")
+            place = row if at_cabinet else -1
+            return Fault(kind, np.array([row], dtype=np.int32), from_ns, to_ns, size, place)
+        if (of.on == CABINET) is not at_cabinet:
+            raise ValueError(f"{kind} is a fault of {of.on}s")
+        rows = [
+            lamp
+            for lamp in self._lamps.get(target, ())
+            if (not of.switched or fleet.group_switched[lamp]) and phase in ("", fleet.assets[lamp].phase)
+        ]
+        if not rows:
+            raise ValueError(f"{kind} finds no lamp at {target!r}")
+        return Fault(kind, np.array(rows, dtype=np.int32), from_ns, to_ns, size, row, target)
 
 
 def parse_faults(text: str, file: str, fleet: Fleet, start_ns: int) -> tuple[Fault, ...]:
@@ -173,8 +183,9 @@ class _Table:
             raise self._wrong("phase", f"{phase!r} is no phase", "write A, B or C")
         key, targets = self._targets(fleet, from_ns, KINDS[kind].group)
         try:
+            place = Targets(fleet)
             faults = [
-                fault_at(fleet, kind, target, from_ns, to_ns, by=float(by), phase=phase) for target in targets
+                place.fault(kind, target, from_ns, to_ns, by=float(by), phase=phase) for target in targets
             ]
         except ValueError as error:
             raise self._wrong(key, str(error), "name what it can happen to") from error

@@ -12,7 +12,7 @@ import numpy as np
 
 from gateway.fleet import Fleet
 from simulators.astronomy import DAY_NS, HOUR_NS, MINUTE_NS, SECOND_NS, Sky
-from simulators.fault import CABINET, KINDS, LAMP, Fault, fault_at
+from simulators.fault import CABINET, KINDS, LAMP, Fault, Targets
 from simulators.noise import Noise
 from simulators.scenario import Rates
 
@@ -81,6 +81,7 @@ def _of_circuits(
         ("supply_loss", cabinets, rates.grid_cut, rates.grid_cut_h),
         ("dip", feeders, rates.dip, (0.0, 0.0)),
     )
+    place = Targets(fleet)
     for number, (kind, targets, per_month, hours) in enumerate(plan, 10):
         which = np.arange(len(targets))
         for day in _days(from_ns, to_ns):
@@ -92,7 +93,7 @@ def _of_circuits(
                 if kind == "dip":
                     lasts_ns = int((1.0 + 59.0 * share) * SECOND_NS)
                 if from_ns <= start_ns < to_ns:
-                    yield fault_at(fleet, kind, targets[row], start_ns, start_ns + lasts_ns)
+                    yield place.fault(kind, targets[row], start_ns, start_ns + lasts_ns)
 
 
 def _storms(fleet: Fleet, rates: Rates, sky: Sky, noise: Noise, from_ns: int, to_ns: int) -> Iterator[Fault]:

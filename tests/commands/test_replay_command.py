@@ -66,12 +66,12 @@ def test_replay_gives_the_same_bytes_however_the_journal_is_cut(night: Path) -> 
     chosen = settings.build({}, "", Path(), {})
     known = replay.configurations(night / "journal", None)
     found = []
-    for stretch_bytes in (1 << 20, 1 << 20, 900, 50_000):
+    for stretch_bytes in (1 << 20, 1 << 20, 20_000):
         file = io.StringIO()
         replay.replay_journal(night / "journal", file, known, chosen, stretch_bytes=stretch_bytes)
         found.append(file.getvalue())
     assert len(found[0]) > 1000
-    assert found[1:] == found[:1] * 3
+    assert found[1:] == found[:1] * 2
 
 
 def test_one_seed_gives_one_truth(night: Path, tmp_path: Path) -> None:

@@ -137,9 +137,9 @@ class Energised:
         return stray
 
     def _alike(self) -> Bools:
-        """Circuits whose cabinet has one plan for all it switches now: only then one contactor speaks for all.
+        """Circuits whose cabinet has one plan for all it switches: only then one contactor speaks for all.
 
-        Where phases are dropped late at night each has a contactor of its own, and which one reports is unknown.
+        Where phases are dropped late at night each has its own contactor, and which one reports is unknown.
         """
         c = self._circuits
         known = c.switched & (c.cabinet != BENCH)

@@ -162,10 +162,8 @@ class AlarmEngine:
         energised = self.energised
         off = (energised.state == Supply.OFF) & (energised.planned == Supply.OFF) & ~energised.stray
         sources = self.evaluator.unpower(np.append(off, False)[self._circuit[:-1]])
-        alarms: list[Alarm] = []
-        for device, key in sources:
-            alarms += self.ledger.end((self.fleet.devices[device].id, key), wall_ns, None, None)
-        return alarms
+        named = [(self.fleet.devices[device].id, key) for device, key in sources]
+        return [alarm for source in named for alarm in self.ledger.end(source, wall_ns, None, None)]
 
     def _begin_group(self, key: Key, wall_ns: int) -> list[Alarm]:
         """An alarm of a group, and what it accounts for put under it."""

@@ -212,7 +212,7 @@ class Evaluator:
         return Judgement(crossings, live, asset)
 
     def unpower(self, off: Bools) -> list[tuple[int, str]]:
-        """Assets ``off`` have lost their power by plan: nothing burns there. (device row, rule key) that ended."""
+        """Assets ``off`` lost power by plan: nothing burns there. (device row, rule key) that ended."""
         ended = []
         for name, rules in self.tables.items():
             state = self.states[name]

@@ -19,9 +19,11 @@ from gateway.alarm.energised import Energised
 from gateway.alarm.evaluator import Crossing, Evaluator
 from gateway.alarm.expected import Expectation, Supply
 from gateway.alarm.explanation import explain
-from gateway.alarm.ledger import Condition, Key, Ledger, Source
+from gateway.alarm.finding import Finding
+from gateway.alarm.ledger import Key, Ledger, Source
 from gateway.alarm.options import AlarmOptions
 from gateway.alarm.quiet import Quiet
+from gateway.alarm.scribe import Scribe
 from gateway.alarm.silence import Silence, SilenceWatch
 from gateway.alarm.wording import Wording
 from gateway.alarms import Alarm
@@ -35,10 +37,6 @@ REVIEW_NS: Final = 900_000_000_000
 OF_GROUP: Final = "@"
 """In the rule key of a source: the condition is a group's and no device's."""
 
-GATEWAY: Final = "gateway"
-"""Asset id of the gateway itself; it has no area, and every recipient hears of it."""
-
-DATA_GAP: Final = "dataGap"
 SILENCE_SEVERITY: Final = Severity.MINOR
 
 Transitions = list[tuple[int, Alarm]]
@@ -67,7 +65,7 @@ class AlarmEngine:
         self._step_ns = round(options.step_s * 1e9)
         self.waited_ns = 0  # listening time since groups were last looked at
         self.ledger = Ledger(Wording(fleet))
-        self._wording = Wording(fleet)
+        self.scribe = Scribe(fleet, self.ledger, self._cover, self.quiet.shelves)
         self.refused = 0  # operators' acts that came too late or were not understood
 
     def active(self) -> tuple[Alarm, ...]:
@@ -130,7 +128,7 @@ class AlarmEngine:
 
     def _tick(self, tick: Tick) -> list[Alarm]:
         """Groups before members: what an alarm of a group accounts for is raised under it."""
-        alarms = [a for moved in self.watch.redraw(tick.wall_ns) for a in self._silence(moved)]
+        alarms = self._silences(self.watch.redraw(tick.wall_ns))
         alarms += self._turn(tick.wall_ns)
         self.waited_ns += self.watch.listen(tick)
         if self.waited_ns < self._step_ns:
@@ -150,7 +148,7 @@ class AlarmEngine:
             alarms += self._begin_group(key, wall_ns)
         for parent in past:
             alarms += self._uncover(parent.alarm)
-        return alarms + [a for found in self.watch.find(wall_ns) for a in self._silence(found)]
+        return alarms + self._silences(self.watch.find(wall_ns))
 
     def settle(self) -> None:
         """Tell the evaluator which assets have had power for long enough."""
@@ -167,28 +165,9 @@ class AlarmEngine:
 
     def _begin_group(self, key: Key, wall_ns: int) -> list[Alarm]:
         """An alarm of a group, and what it accounts for put under it."""
-        asset, kind = key
         parent, members = self.causes.standing[key], self.causes.member_ids(key)
-        area, feeder = self.causes.place(key)
-        text = self._wording.group(kind, asset, parent.onset_ns, members)
-        alarms = self.ledger.begin(
-            Condition(
-                _of_group(key),
-                kind,
-                asset,
-                area,
-                feeder,
-                SEVERITIES[kind],
-                parent.onset_ns,
-                wall_ns,
-                None,
-                None,
-                text,
-                self._cover(key),
-                members,
-                key in self.quiet.shelves,
-            )
-        )
+        place, times = self.causes.place(key), (parent.onset_ns, wall_ns)
+        alarms = self.scribe.group(_of_group(key), key, place, SEVERITIES[parent.kind], times, members)
         identity = self.ledger.standing[key].alarm.id
         self.causes.named(key, identity)
         for other in sorted(self.ledger.standing):
@@ -197,7 +176,7 @@ class AlarmEngine:
         return alarms
 
     def _run(self, run: Run) -> Transitions:
-        found: list[tuple[tuple[int, int, int], Crossing | Silence]] = []
+        found: list[tuple[tuple[int, int, int], Finding]] = []
         for batch in run.batches:
             judgement = self.evaluator.judge(batch)
             live, device = judgement.live, batch.device[judgement.live]
@@ -207,66 +186,44 @@ class AlarmEngine:
             for position, heard in self.watch.hear(device, batch.time_ns[live]):
                 row = live[position]
                 place = (int(batch.sequence[row]), int(batch.index[row]), int(batch.sample[row]))
-                found.append((place, heard))
-            found += [(crossing.place, crossing) for crossing in judgement.crossings]
+                found.append((place, self._silence(heard)))
+            found += [(crossing.place, self._crossing(crossing)) for crossing in judgement.crossings]
         found.sort(key=lambda item: item[0])
-        return [
-            (place[0], alarm)
-            for place, what in found
-            for alarm in (self._silence(what) if isinstance(what, Silence) else self._crossing(what))
-        ]
+        return [(place[0], alarm) for place, what in found for alarm in self.scribe.found(what)]
 
-    def _crossing(self, crossing: Crossing) -> list[Alarm]:
-        source = self.fleet.devices[crossing.device].id, crossing.key
-        if crossing.reason:
-            return self.ledger.withdraw(source, crossing.time_ns)
-        if not crossing.raised:
-            return self.ledger.end(source, crossing.time_ns, crossing.value, crossing.limit)
-        numbers = crossing.value, crossing.limit, crossing.unit
-        times = crossing.onset_ns, crossing.time_ns
+    def _crossing(self, crossing: Crossing) -> Finding:
         rule = crossing.rule
-        return self._begin(source, rule.type, rule.severity, crossing.asset, times, numbers)
-
-    def _silence(self, found: Silence) -> list[Alarm]:
-        source = self.fleet.devices[found.device].id, silence.TYPE
-        if found.reason:
-            return self.ledger.withdraw(source, found.time_ns)
-        if not found.raised:
-            return self.ledger.end(source, found.time_ns, found.age_s, found.limit_s)
-        numbers = found.age_s, found.limit_s, "s"
-        times = found.onset_ns, found.time_ns
-        return self._begin(source, silence.TYPE, SILENCE_SEVERITY, found.asset, times, numbers)
-
-    def _begin(
-        self,
-        source: Source,
-        kind: str,
-        severity: Severity,
-        asset_row: int,
-        times: tuple[int, int],
-        numbers: tuple[float, float, str],
-    ) -> list[Alarm]:
-        asset = self.fleet.assets[asset_row]
-        onset_ns, time_ns = times
-        value, limit, unit = numbers
-        text = self._wording.sentence(kind, asset.id, onset_ns, value, limit, unit)
-        return self.ledger.begin(
-            Condition(
-                source,
-                kind,
-                asset.id,
-                asset.area,
-                asset.feeder,
-                severity,
-                onset_ns,
-                time_ns,
-                value,
-                limit,
-                text,
-                self._cover((asset.id, kind)),
-                shelved=(asset.id, kind) in self.quiet.shelves,
-            )
+        return Finding(
+            (self.fleet.devices[crossing.device].id, crossing.key),
+            rule.type,
+            rule.severity,
+            crossing.asset,
+            crossing.raised,
+            crossing.onset_ns,
+            crossing.time_ns,
+            crossing.value,
+            crossing.limit,
+            crossing.unit,
+            crossing.reason,
         )
+
+    def _silence(self, found: Silence) -> Finding:
+        return Finding(
+            (self.fleet.devices[found.device].id, silence.TYPE),
+            silence.TYPE,
+            SILENCE_SEVERITY,
+            found.asset,
+            found.raised,
+            found.onset_ns,
+            found.time_ns,
+            found.age_s,
+            found.limit_s,
+            "s",
+            found.reason,
+        )
+
+    def _silences(self, found: Iterable[Silence]) -> list[Alarm]:
+        return [alarm for one in found for alarm in self.scribe.found(self._silence(one))]
 
     def _session(self, event: SessionEvent) -> list[Alarm]:
         """Every change interrupts listening; a gap is an alarm that is over at once but wants to be seen.
@@ -277,13 +234,7 @@ class AlarmEngine:
             self.watch.interrupt()
         if event.event != "gap" or event.epoch == 0:
             return []
-        source = "", DATA_GAP
-        at = event.wall_ns
-        text = self._wording.gap(at, event.gap, event.detail)
-        raised = self.ledger.begin(
-            Condition(source, DATA_GAP, GATEWAY, "", "", Severity.MAJOR, at, at, None, None, text)
-        )
-        return raised + self.ledger.end(source, at, None, None)
+        return self.scribe.gap(event)
 
     def _own(self, control: Control) -> list[Alarm]:
         """The gateway's own trouble has begun or ended; what is said twice changes nothing."""
@@ -291,12 +242,7 @@ class AlarmEngine:
         if own is None:
             self.refused += 1
             return []
-        kind, source = own.trouble.value, ("", own.trouble.value)
-        if not own.holds:
-            return self.ledger.end(source, control.wall_ns, None, None)
-        text = self._wording.trouble(kind, own.since_ns, own.detail)
-        times, severity = (own.since_ns, control.wall_ns), condition.SEVERITIES[own.trouble]
-        return self.ledger.begin(Condition(source, kind, GATEWAY, "", "", severity, *times, None, None, text))
+        return self.scribe.own(own, control.wall_ns)
 
     def _control(self, control: Control) -> list[Alarm]:
         """Operators' acts, and the configuration for which the pipeline has just built this engine."""

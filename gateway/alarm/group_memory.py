@@ -130,7 +130,7 @@ def unpack(kept: Groups, engine: AlarmEngine, devices: Int32s) -> None:
         found = _parent(parent, engine, circuit_row)
         if found is not None:
             causes.standing[parent.asset, parent.kind] = found
-    engine.quiet.shelves = {(asset, kind): until_ns for asset, kind, until_ns in kept.shelves}
+    engine.quiet.shelves.update({(asset, kind): until_ns for asset, kind, until_ns in kept.shelves})
     engine.quiet.windows = {window.id: window for window in kept.windows}
     engine.quiet.open = set(kept.open)
     causes.mark_dark()

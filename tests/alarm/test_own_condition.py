@@ -2,7 +2,8 @@
 
 from gateway.alarm import condition
 from gateway.alarm.condition import OwnCondition, Trouble
-from gateway.alarm.engine import GATEWAY, AlarmEngine
+from gateway.alarm.engine import AlarmEngine
+from gateway.alarm.scribe import GATEWAY
 from gateway.alarms import Alarm, AlarmState
 from gateway.fleet import Fleet
 from gateway.model import Chunk, Control, Severity

@@ -15,10 +15,10 @@ from gateway.alarms import Alarm
 from gateway.clock import Clock
 from gateway.failpoints import Failpoint, passing
 from gateway.model import Counts, Reject
-from gateway.notify import dispatch
 from gateway.notify.courier import Backlog
 from gateway.state import alarms, configurations, cursors, facts, outbox, quarantine
 from gateway.state.database import StateDatabase
+from gateway.telling import Teller
 
 EPOCH = "epoch"
 """Fact: the last epoch of the MQTT session that began."""
@@ -35,12 +35,12 @@ class SqliteAlarmLedger:
     def __init__(
         self,
         database: StateDatabase,
-        recipients: Sequence[dispatch.Recipient],
+        teller: Teller,
         clock: Clock,
         wake: Callable[[], None],
     ) -> None:
         self._database = database
-        self._recipients = recipients
+        self._teller = teller
         self._clock = clock
         self._wake = wake
 
@@ -51,14 +51,13 @@ class SqliteAlarmLedger:
 
         def work(connection: sqlite3.Connection) -> bool:
             new = alarms.record(connection, transitions)
-            rows = [row for alarm in new for row in dispatch.rows_for(alarm, self._recipients)]
-            outbox.add(connection, rows, created_ns=now_ns)
+            told = self._teller.tell(connection, new, now_ns)
             cursors.move(connection, "alarm", position, counts)
             if snapshot is not None:
                 cursors.put_snapshot(connection, "alarm", position, snapshot)
                 passing(Failpoint.SNAPSHOT)
                 outbox.forget(connection, delivered_before_ns=now_ns - DELIVERED_KEEP_NS)
-            return bool(rows)
+            return bool(told)
 
         if await self._database.transact(work):
             passing(Failpoint.RECORDED)

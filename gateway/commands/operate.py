@@ -56,6 +56,17 @@ def alarms_test(options: argparse.Namespace) -> int:
     return _say(options, done, f"test alarm {done['alarm']} is on its way to {', '.join(done['recipients'])}")
 
 
+def alarms_resync(options: argparse.Namespace) -> int:
+    done = ask(options, "alarms.resync", recipient=options.to, by=settings.user_name())
+    return _say(options, done, ", ".join(f"{name}: {count} messages" for name, count in done.items()))
+
+
+def alarms_told(options: argparse.Namespace) -> int:
+    found = ask(options, "alarms.told", alarm=options.alarm, recipient=options.to, limit=options.limit)
+    columns = ("key", "recipient", "at", "fate", "delivered_at", "attempts", "reason")
+    return show(options, found, columns, [[row[c] for c in columns] for row in found])
+
+
 def quarantine_list(options: argparse.Namespace) -> int:
     found = ask(options, "quarantine.list", reason=options.reason, limit=options.limit)
     columns = ("key", "received", "reason", "device", "topic", "detail")

@@ -97,6 +97,23 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
             detail TEXT NOT NULL
         ) STRICT""",
     ),
+    (
+        """CREATE TABLE notice (
+            recipient TEXT NOT NULL,
+            alarm_id TEXT NOT NULL,
+            manner TEXT NOT NULL,
+            at_ns INTEGER NOT NULL,
+            first_key TEXT,
+            first_ns INTEGER,
+            last_key TEXT,
+            last_ns INTEGER,
+            waiting INTEGER NOT NULL,
+            over INTEGER NOT NULL,
+            PRIMARY KEY (recipient, alarm_id)
+        ) STRICT, WITHOUT ROWID""",
+        "CREATE INDEX notice_by_time ON notice (recipient, at_ns)",
+        "CREATE INDEX outbox_by_alarm ON outbox (alarm_id, id)",
+    ),
 )
 """``MIGRATIONS[v]`` brings a file of version v to v + 1; an empty file is of version 0."""
 

@@ -8,8 +8,8 @@ from collections import Counter
 
 import pytest
 
-from gateway.vocabulary.kinds import KINDS
 from gateway.vocabulary.kind import Delivery
+from gateway.vocabulary.kinds import KINDS
 
 CAP_CATEGORIES = {"Geo", "Met", "Safety", "Security", "Rescue", "Fire", "Health", "Env", "Transport", "Infra"}
 VIETNAMESE = set("ăâđêôơưáàảãạấầẩẫậắằẳẵặéèẻẽẹếềểễệíìỉĩịóòỏõọốồổỗộớờởỡợúùủũụứừửữựýỳỷỹỵ")
@@ -73,3 +73,15 @@ def test_who_is_woken_follows_field_practice():
         name for name, kind in KINDS.items() if kind.breaks_through
     }
     assert {KINDS[name].delivery for name in ("powerFactorTooLow", "lampVoltageTooLow")} == {Delivery.RECORD}
+
+
+def test_the_table_of_the_documents_is_the_one_of_the_code(texts):
+    written = {line for line in texts["docs/delivery.md"].splitlines() if line.startswith("| `")}
+    lines = []
+    for name, kind in KINDS.items():
+        delivery = kind.delivery.value + " ⚡" * kind.breaks_through
+        lines.append(f"| `{name}` | {delivery} | {kind.vi} | {kind.en} | {kind.category} |")
+    missing = [line for line in lines if line not in written]
+    assert not missing, "docs/delivery.md lacks\n" + "\n".join(missing)
+    stale = [line for line in written if line.split("`")[1] in KINDS and line not in lines]
+    assert not stale, f"docs/delivery.md has {stale}"

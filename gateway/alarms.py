@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from gateway.model import Severity, rfc3339
 
@@ -21,6 +21,19 @@ class AlarmState(StrEnum):
     RETURNED = "returned"
     SHELVED = "shelved"
     SUPPRESSED = "suppressed"
+    LATCHED = "latched"
+    OUT_OF_SERVICE = "out_of_service"
+
+    @property
+    def on_the_wire(self) -> str:
+        """The contract's word: it has none for the last two, which ``isa_state`` tells."""
+        return _ON_THE_WIRE.get(self, self).value
+
+
+_ON_THE_WIRE: Final = {
+    AlarmState.LATCHED: AlarmState.RETURNED,
+    AlarmState.OUT_OF_SERVICE: AlarmState.SUPPRESSED,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +86,8 @@ class Alarm:
             "area": self.area,
             "feeder": self.feeder or None,
             "severity": self.severity.value,
-            "state": self.state.value,
+            "state": self.state.on_the_wire,
+            "isa_state": self.state.value,
             "onset": rfc3339(self.onset_ns),
             "raised_at": rfc3339(self.raised_ns),
             "cleared_at": _time(self.cleared_ns),

@@ -11,13 +11,13 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.alarms import Alarm
+from gateway.alarms import Alarm, Fault
 from gateway.clock import Clock
 from gateway.failpoints import Failpoint, passing
 from gateway.model import Counts, Reject
 from gateway.notify import dispatch
 from gateway.notify.courier import Backlog
-from gateway.state import alarms, configurations, cursors, facts, outbox, quarantine
+from gateway.state import alarms, configurations, cursors, facts, faults, outbox, quarantine
 from gateway.state.database import StateDatabase
 
 EPOCH = "epoch"
@@ -45,13 +45,20 @@ class SqliteAlarmLedger:
         self._wake = wake
 
     async def commit(
-        self, transitions: Sequence[tuple[int, Alarm]], position: int, counts: Counts, snapshot: bytes | None
+        self,
+        transitions: Sequence[tuple[int, Alarm]],
+        position: int,
+        counts: Counts,
+        snapshot: bytes | None,
+        repairs: Sequence[tuple[int, Fault]] = (),
     ) -> None:
         now_ns = self._clock.wall_ns()
 
         def work(connection: sqlite3.Connection) -> bool:
             new = alarms.record(connection, transitions)
             rows = [row for alarm in new for row in dispatch.rows_for(alarm, self._recipients)]
+            for fault in faults.record(connection, repairs):
+                rows += dispatch.fault_rows(fault, self._recipients)
             outbox.add(connection, rows, created_ns=now_ns)
             cursors.move(connection, "alarm", position, counts)
             if snapshot is not None:

@@ -1,4 +1,4 @@
-"""CloudEvents 1.0, JSON format, structured mode. In: an alarm. Out: the bytes of its event.
+"""CloudEvents 1.0, JSON format, structured mode. In: an alarm, a fault. Out: the bytes of its event.
 
 cloudevents/spec v1.0.2, "Context Attributes" and JSON format. Never adds attributes of its own.
 """
@@ -9,11 +9,12 @@ from typing import Any, Final
 
 import msgspec
 
-from gateway.alarms import Alarm
+from gateway.alarms import Alarm, Fault
 from gateway.model import rfc3339
 
 CONTENT_TYPE: Final = "application/cloudevents+json"
 TYPE_PREFIX: Final = "vn.citylight.alarm."
+FAULT_PREFIX: Final = "vn.citylight.fault."
 
 
 def event_id(alarm: Alarm) -> str:
@@ -41,3 +42,25 @@ def event(alarm: Alarm, source: str) -> dict[str, Any]:
 def encode(alarm: Alarm, source: str) -> bytes:
     """``event`` as UTF-8 JSON; the same alarm always gives the same bytes."""
     return msgspec.json.encode(event(alarm, source))
+
+
+def fault_id(fault: Fault) -> str:
+    """Names this transition of a fault; no event of its alarm has the same id."""
+    return f"{fault.id}-fault-{fault.transition}"
+
+
+def encode_fault(fault: Fault, source: str) -> bytes:
+    """``vn.citylight.fault.opened|updated|verified`` as UTF-8 JSON, the same bytes each time."""
+    attributes = {
+        "specversion": "1.0",
+        "id": fault_id(fault),
+        "source": source,
+        "type": FAULT_PREFIX + fault.event,
+        "subject": f"{fault.asset}/{fault.type}",
+        "datacontenttype": "application/json",
+        "data": fault.document(),
+    }
+    happened_ns = {"opened": fault.opened_ns, "verified": fault.ended_ns}.get(fault.event)
+    if happened_ns is not None:
+        attributes["time"] = rfc3339(happened_ns)
+    return msgspec.json.encode(attributes)

@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from gateway.alarms import Alarm, AlarmState
+from gateway.alarms import Alarm, AlarmState, Fault
 from gateway.errors import ConfigurationError
 from gateway.model import Severity
 from gateway.notify import cloudevents
@@ -42,7 +42,7 @@ class Recipient:
         for key in ("event_topic", "state_topic"):
             _check_pattern(self.name, key, getattr(self, key))
 
-    def wants(self, alarm: Alarm) -> bool:
+    def wants(self, alarm: Alarm | Fault) -> bool:
         in_area = not self.areas or not alarm.area or alarm.area in self.areas
         return in_area and (not self.severities or alarm.severity in self.severities)
 
@@ -78,6 +78,24 @@ def rows_for(alarm: Alarm, recipients: Iterable[Recipient]) -> list[OutboxRow]:
     return rows
 
 
+def fault_rows(fault: Fault, recipients: Iterable[Recipient]) -> list[OutboxRow]:
+    """The event of one transition of a fault, for everybody who hears of its place and severity."""
+    return [
+        OutboxRow(
+            recipient=recipient.name,
+            alarm_id=f"{fault.id}-fault",
+            transition=fault.transition,
+            key=cloudevents.fault_id(fault),
+            topic=topic_of(recipient.event_topic, fault) if recipient.kind == "mqtt" else "",
+            content_type=cloudevents.CONTENT_TYPE,
+            body=cloudevents.encode_fault(fault, recipient.source),
+            retain=False,
+        )
+        for recipient in recipients
+        if recipient.wants(fault)
+    ]
+
+
 def _event(alarm: Alarm, recipient: Recipient) -> OutboxRow:
     return OutboxRow(
         recipient=recipient.name,
@@ -106,7 +124,7 @@ def state_row(alarm: Alarm, recipient: Recipient) -> OutboxRow:
     )
 
 
-def topic_of(pattern: str, alarm: Alarm) -> str:
+def topic_of(pattern: str, alarm: Alarm | Fault) -> str:
     """``pattern`` with the alarm's facts as topic levels; none is empty, a wildcard, or two levels."""
     return pattern.format(
         area=_level(alarm.area),

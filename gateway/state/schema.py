@@ -113,6 +113,7 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
             ended_ns INTEGER
         ) STRICT""",
         "CREATE INDEX fault_by_state ON fault (state, opened_ns)",
+        "ALTER TABLE audit ADD COLUMN facts TEXT NOT NULL DEFAULT ''",
         # What is older than this fact may leave the audit trail; nothing else may, and nothing may change.
         "INSERT OR IGNORE INTO meta VALUES ('audit_kept_from_ns', 0)",
         """CREATE TRIGGER audit_is_never_changed BEFORE UPDATE ON audit

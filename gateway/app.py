@@ -138,7 +138,11 @@ class Gateway:
         return AlarmFollower(
             engine,
             ledger.SqliteAlarmLedger(
-                self.database, self.deliveries.recipients, self.clock, self.deliveries.wake
+                self.database,
+                self.deliveries.recipients,
+                self.clock,
+                self.deliveries.wake,
+                ledger.Retention(self.settings.alarms.keep_days, self.settings.alarms.audit_keep_days),
             ),
             position=max(position, self.journal.first),
             counts=counts,

@@ -14,10 +14,10 @@ from pathlib import Path
 from gateway.alarms import Alarm, Fault
 from gateway.clock import Clock
 from gateway.failpoints import Failpoint, passing
-from gateway.model import Counts, Reject
+from gateway.model import Counts, Reject, rfc3339
 from gateway.notify import dispatch
 from gateway.notify.courier import Backlog
-from gateway.state import alarms, configurations, cursors, facts, faults, outbox, quarantine
+from gateway.state import alarms, audit, configurations, cursors, facts, faults, outbox, quarantine
 from gateway.state.database import StateDatabase
 
 EPOCH = "epoch"
@@ -26,7 +26,29 @@ EPOCH = "epoch"
 LOSS = "loss"
 """Fact, with a sequence: damaged records that begin there are named in the journal."""
 
-DELIVERED_KEEP_NS = 7 * 86_400 * 1_000_000_000
+DAY_NS = 86_400 * 1_000_000_000
+DELIVERED_KEEP_NS = 7 * DAY_NS
+FORGOTTEN_MAX = 500
+"""Alarms, faults and entries forgotten with one snapshot at most: a commit stays short."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How long what is over is kept, in days. What stands is kept for ever."""
+
+    alarms_days: int = 400
+    audit_days: int = 1830
+
+    def forget(self, connection: sqlite3.Connection, now_ns: int) -> None:
+        """Delete what is older, whole days at a time; leaving the audit trail is written in it."""
+        today_ns = now_ns - now_ns % DAY_NS
+        over_ns, limit = today_ns - self.alarms_days * DAY_NS, FORGOTTEN_MAX
+        alarms.forget(connection, over_before_ns=over_ns, limit=limit)
+        faults.forget(connection, ended_before_ns=over_ns, limit=limit)
+        kept_from_ns = today_ns - self.audit_days * DAY_NS
+        if gone := audit.forget(connection, before_ns=kept_from_ns, limit=limit):
+            until = f"{gone} entries from before {rfc3339(kept_from_ns)}"
+            audit.append(connection, audit.Entry(now_ns, "gateway", "trim", "audit", until))
 
 
 class SqliteAlarmLedger:
@@ -38,7 +60,9 @@ class SqliteAlarmLedger:
         recipients: Sequence[dispatch.Recipient],
         clock: Clock,
         wake: Callable[[], None],
+        retention: Retention | None = None,
     ) -> None:
+        self._retention = retention or Retention()
         self._database = database
         self._recipients = recipients
         self._clock = clock
@@ -65,6 +89,7 @@ class SqliteAlarmLedger:
                 cursors.put_snapshot(connection, "alarm", position, snapshot)
                 passing(Failpoint.SNAPSHOT)
                 outbox.forget(connection, delivered_before_ns=now_ns - DELIVERED_KEEP_NS)
+                self._retention.forget(connection, now_ns)
             return bool(rows)
 
         if await self._database.transact(work):

@@ -195,6 +195,8 @@ class Alarms(Section):
     tick_s: Seconds = 1.0
     gather_ms: float = Field(20.0, ge=0, le=10_000)
     snapshot_s: Seconds = 30.0
+    keep_days: int = Field(400, ge=30)
+    audit_keep_days: int = Field(1830, ge=30)
 
 
 class Http(Section):

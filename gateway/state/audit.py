@@ -44,6 +44,9 @@ def listing(connection: sqlite3.Connection, *, subject: str = "", limit: int) ->
 
 def forget(connection: sqlite3.Connection, *, before_ns: int, limit: int) -> int:
     """Delete at most ``limit`` entries older than then; returns how many. An act, too: write it down."""
+    oldest = connection.execute("SELECT min(at_ns) FROM audit").fetchone()[0]
+    if oldest is None or oldest >= before_ns:
+        return 0
     connection.execute("UPDATE meta SET value = max(value, ?) WHERE name = ?", (before_ns, KEPT_FROM))
     return connection.execute(
         "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at_ns < ? ORDER BY id LIMIT ?)",

@@ -45,16 +45,12 @@ def listing(connection: sqlite3.Connection, *, running: bool, limit: int) -> lis
 
 def forget(connection: sqlite3.Connection, *, ended_before_ns: int, limit: int) -> int:
     """Delete at most ``limit`` faults that ended before then; returns how many."""
-    names = [
-        row[0]
-        for row in connection.execute(
-            "SELECT fault_id FROM fault WHERE state NOT IN (?, ?) AND ended_ns < ? LIMIT ?",
-            [*RUNNING, ended_before_ns, limit],
-        )
-    ]
-    connection.executemany("DELETE FROM fault_transition WHERE fault_id = ?", ((name,) for name in names))
-    connection.executemany("DELETE FROM fault WHERE fault_id = ?", ((name,) for name in names))
-    return len(names)
+    rows = connection.execute(
+        "SELECT fault_id FROM fault WHERE ended_ns < ? LIMIT ?", (ended_before_ns, limit)
+    ).fetchall()
+    connection.executemany("DELETE FROM fault_transition WHERE fault_id = ?", rows)
+    connection.executemany("DELETE FROM fault WHERE fault_id = ?", rows)
+    return len(rows)
 
 
 def _insert(connection: sqlite3.Connection, sequence: int, fault: Fault) -> bool:

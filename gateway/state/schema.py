@@ -112,8 +112,11 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
             opened_ns INTEGER NOT NULL,
             ended_ns INTEGER
         ) STRICT""",
+        "CREATE INDEX fault_by_end ON fault (ended_ns) WHERE ended_ns IS NOT NULL",
+        "ALTER TABLE alarm ADD COLUMN cleared_ns INTEGER",
         "CREATE INDEX fault_by_state ON fault (state, opened_ns)",
         "ALTER TABLE audit ADD COLUMN facts TEXT NOT NULL DEFAULT ''",
+        "CREATE INDEX audit_by_time ON audit (at_ns)",
         # What is older than this fact may leave the audit trail; nothing else may, and nothing may change.
         "INSERT OR IGNORE INTO meta VALUES ('audit_kept_from_ns', 0)",
         """CREATE TRIGGER audit_is_never_changed BEFORE UPDATE ON audit

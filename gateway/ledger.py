@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 
 from gateway.alarms import Alarm, Fault
@@ -79,10 +80,18 @@ class SqliteAlarmLedger:
         now_ns = self._clock.wall_ns()
 
         def work(connection: sqlite3.Connection) -> bool:
-            new = alarms.record(connection, transitions)
-            rows = [row for alarm in new for row in dispatch.rows_for(alarm, self._recipients)]
-            for fault in faults.record(connection, repairs):
-                rows += dispatch.fault_rows(fault, self._recipients)
+            told = [
+                (sequence, dispatch.rows_for(alarm, self._recipients))
+                for sequence, alarm in transitions
+                if alarms.record(connection, [(sequence, alarm)])
+            ]
+            told += [
+                (sequence, dispatch.fault_rows(fault, self._recipients))
+                for sequence, fault in repairs
+                if faults.record(connection, [(sequence, fault)])
+            ]
+            told.sort(key=itemgetter(0))  # of one record the alarms before their faults
+            rows = [row for _, own in told for row in own]
             outbox.add(connection, rows, created_ns=now_ns)
             cursors.move(connection, "alarm", position, counts)
             if snapshot is not None:

@@ -140,7 +140,13 @@ class Gateway:
         self._look(configuration, engine)
         return AlarmFollower(
             engine,
-            ledger.SqliteAlarmLedger(self.database, self.deliveries.teller, self.clock, self.deliveries.wake),
+            ledger.SqliteAlarmLedger(
+                self.database,
+                self.deliveries.teller,
+                self.clock,
+                self.deliveries.wake,
+                ledger.Retention(self.settings.alarms.keep_days, self.settings.alarms.audit_keep_days),
+            ),
             position=max(position, self.journal.first),
             counts=counts,
             rebuild=self._rebuild,

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from typing import Any
 
+from gateway.alarm import acts
 from gateway.alarm.trial import trial
 from gateway.alarms import Alarm, AlarmState
 from gateway.clock import Clock
@@ -20,9 +21,11 @@ from gateway.configuration import Configuration
 from gateway.errors import JournalError, OrderRefused
 from gateway.fleet import Fleet
 from gateway.ingest.packets import encode_publish, parse_block
-from gateway.journal.record import Journal, Kind, decode_arrival, encode_arrival, encode_control
-from gateway.model import Arrival, Control, rfc3339
+from gateway.journal.record import Journal, Kind, decode_arrival, encode_arrival
+from gateway.model import Arrival, rfc3339
+from gateway.orders import Order, Orders
 from gateway.quieting import Quieting
+from gateway.repairs import Repairs
 from gateway.state import alarms, audit, outbox, quarantine
 from gateway.state.database import StateDatabase
 from gateway.store.outcome import Store
@@ -53,6 +56,7 @@ class Operations:
         self._configuration = configuration
         self._clock = clock
         self._wake = wake
+        self._orders = Orders(database, journal, clock)
 
     def handlers(self) -> dict[str, Handler]:
         own: dict[str, Handler] = {
@@ -69,7 +73,8 @@ class Operations:
             "fleet.list": self.fleet_list,
             "fleet.show": self.fleet_show,
         }
-        return own | Quieting(self._database, self._journal, self._configuration, self._clock).handlers()
+        quieting = Quieting(self._database, self._orders, self._configuration)
+        return own | quieting.handlers() | Repairs(self._database, self._orders).handlers()
 
     async def alarms_list(self, *, all: bool = False, limit: int = 100) -> list[dict[str, Any]]:  # noqa: A002
         """Contract alarms in their present state, newest first."""
@@ -87,15 +92,13 @@ class Operations:
 
     async def alarms_ack(self, *, alarm: str, by: str, comment: str = "") -> dict[str, Any]:
         """Acknowledge; who did is written down. Refused where there is nothing to acknowledge."""
-        if not by:
-            raise OrderRefused("say who acknowledges: --by NAME")
         present = (await self._alarm(alarm))[-1]
         if present.state not in {AlarmState.UNACKNOWLEDGED, AlarmState.RETURNED}:
             raise OrderRefused(
                 f"alarm {present.id} is {present.state.value}; there is nothing to acknowledge"
             )
-        body = {"alarm": present.id, "by": by, "comment": comment}
-        await self._order(Control("acknowledge", self._clock.wall_ns(), body=body), by, present.id, comment)
+        order = Order(acts.ACKNOWLEDGE, present.id, comment, {"alarm": present.id})
+        await self._orders.give(order, by)
         return {"alarm": present.id, "by": by}
 
     async def alarms_test(self, *, by: str = "") -> dict[str, Any]:
@@ -243,11 +246,6 @@ class Operations:
         if row is None:
             raise OrderRefused(f"nothing in quarantine has the key {key}")
         return row
-
-    async def _order(self, control: Control, by: str, subject: str, detail: str) -> None:
-        await self._journal.append(Kind.CONTROL, [encode_control(control)])
-        entry = audit.Entry(control.wall_ns, by, control.kind, subject, detail)
-        await self._database.transact(lambda connection: audit.append(connection, entry))
 
 
 def _key(row: quarantine.Quarantined) -> quarantine.Key:

@@ -172,6 +172,7 @@ class Webhook(Section):
     morning_at: str = Field("06:00", pattern=r"^(([01]\d|2[0-3]):[0-5]\d)?$")
     digest: bool = True
     escalate_after_s: float = Field(0.0, ge=0)
+    faults: bool = False
     timeout_s: Seconds = 10.0
 
     _url = field_validator("url")(_http_url)
@@ -232,6 +233,8 @@ class Alarms(Section):
     tick_s: Seconds = 1.0
     gather_ms: float = Field(20.0, ge=0, le=10_000)
     snapshot_s: Seconds = 30.0
+    keep_days: int = Field(400, ge=30)
+    audit_keep_days: int = Field(1830, ge=30)
 
 
 class Http(Section):

@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from gateway.alarms import Alarm, AlarmState
+from gateway.alarms import Alarm, AlarmState, Fault
 from gateway.errors import OrderRefused
 from gateway.notify import digest
 from gateway.notify.cap import Sent
-from gateway.notify.dispatch import Occasion, OutboxRow, event_row, rows_for, state_row
+from gateway.notify.dispatch import Occasion, OutboxRow, event_row, fault_rows, rows_for, state_row
 from gateway.notify.places import Places
 from gateway.notify.recipient import Manner, Recipient
 from gateway.state import alarms, facts, notices, outbox
@@ -67,19 +67,23 @@ class Teller:
         """The area and those it lies in, by the inventory in force."""
         return self._places().around(area)
 
-    def tell(self, connection: sqlite3.Connection, new: Sequence[Alarm], now_ns: int) -> int:
+    def tell(self, connection: sqlite3.Connection, new: Sequence[Alarm | Fault], now_ns: int) -> int:
         """Rows for transitions that were recorded just now, in their order. Returns how many are new."""
+        if not new:
+            return 0
         occasion = Occasion(now_ns, self._places())
+        around = occasion.places.around
+        floods = {one.name: _Flood(connection, one, self._flood, now_ns) for one in self.recipients}
         rows: list[OutboxRow] = []
-        loud = [alarm for alarm in new if not alarm.quiet]
-        for recipient in self.recipients:
-            wanted = [alarm for alarm in loud if recipient.wants(alarm, occasion.places.around)]
-            if recipient.plain:
-                rows += [row for alarm in wanted for row in rows_for(alarm, [recipient], occasion)]
+        for one in new:
+            if isinstance(one, Fault):
+                rows += fault_rows(one, self.recipients, around)
                 continue
-            flood = _Flood(connection, recipient, self._flood, now_ns)
-            for alarm in wanted:
-                rows += self._follow(connection, alarm, recipient, occasion, flood)
+            for recipient in self.recipients:
+                if recipient.plain:
+                    rows += rows_for(one, [recipient], occasion)
+                elif not one.quiet and recipient.wants(one, around):
+                    rows += self._follow(connection, one, recipient, occasion, floods[recipient.name])
         return outbox.add(connection, rows, created_ns=now_ns) if rows else 0
 
     def trial(self, connection: sqlite3.Connection, transitions: Sequence[Alarm], now_ns: int) -> list[str]:

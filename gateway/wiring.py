@@ -209,6 +209,7 @@ def _hooked(settings: Settings, hook: sections.Webhook, own_policy: Policy) -> R
         morning_minute=60 * int(hours) + int(minutes) if hours else None,
         digest=hook.digest,
         after_s=hook.escalate_after_s,
+        faults=hook.faults,
         format=hook.format,
         status=settings.ioc.status,
         policy=own_policy,

@@ -48,17 +48,17 @@ def alarms_show(options: argparse.Namespace) -> int:
 
 def alarms_ack(options: argparse.Namespace) -> int:
     done = ask(options, "alarms.ack", alarm=options.alarm, by=options.by, comment=options.comment)
-    return _say(options, done, f"acknowledged {done['alarm']} in the name of {done['by']}")
+    return say(options, done, f"acknowledged {done['alarm']} in the name of {done['by']}")
 
 
 def alarms_test(options: argparse.Namespace) -> int:
     done = ask(options, "alarms.test", by=settings.user_name())
-    return _say(options, done, f"test alarm {done['alarm']} is on its way to {', '.join(done['recipients'])}")
+    return say(options, done, f"test alarm {done['alarm']} is on its way to {', '.join(done['recipients'])}")
 
 
 def alarms_resync(options: argparse.Namespace) -> int:
     done = ask(options, "alarms.resync", recipient=options.to, by=settings.user_name())
-    return _say(options, done, ", ".join(f"{name}: {count} messages" for name, count in done.items()))
+    return say(options, done, ", ".join(f"{name}: {count} messages" for name, count in done.items()))
 
 
 def alarms_told(options: argparse.Namespace) -> int:
@@ -82,7 +82,7 @@ def quarantine_replay(options: argparse.Namespace) -> int:
     who = settings.user_name()
     done = ask(options, "quarantine.replay", keys=options.keys, reason=options.reason, by=who)
     cut = f"; {done['cut_short']} were kept only in part and can not be" if done["cut_short"] else ""
-    return _say(options, done, f"{done['replayed']} messages are in the journal again{cut}")
+    return say(options, done, f"{done['replayed']} messages are in the journal again{cut}")
 
 
 def history(options: argparse.Namespace) -> int:
@@ -114,7 +114,7 @@ def figures(options: argparse.Namespace) -> int:
 def reload(options: argparse.Namespace) -> int:
     done = ask(options, "gateway.reload", by=settings.user_name())
     changes = [f"{kind}: {_counts(change)}" for kind, change in done.items() if isinstance(change, dict)]
-    return _say(options, done, f"in force: {done['configuration'][:12]}; " + "; ".join(changes))
+    return say(options, done, f"in force: {done['configuration'][:12]}; " + "; ".join(changes))
 
 
 def top(options: argparse.Namespace) -> int:
@@ -176,7 +176,8 @@ def show(
     return 0
 
 
-def _say(options: argparse.Namespace, facts: Any, sentence: str) -> int:
+def say(options: argparse.Namespace, facts: Any, sentence: str) -> int:
+    """``facts`` as JSON where asked, else one sentence."""
     print(json.dumps(facts, ensure_ascii=False) if options.json else sentence)
     return 0
 

@@ -17,7 +17,7 @@ from typing import Final, TextIO
 
 from gateway import ledger, settings, wiring
 from gateway.alarm.engine import AlarmEngine
-from gateway.alarms import Alarm
+from gateway.alarms import Alarm, Fault
 from gateway.commands.record import SOURCES_SUFFIX
 from gateway.configuration import Configurations
 from gateway.data_directory import STATE_FILE
@@ -105,6 +105,7 @@ class _AlarmFile:
         position: int,  # noqa: ARG002
         counts: Counts,  # noqa: ARG002
         snapshot: bytes | None,  # noqa: ARG002
+        faults: Sequence[tuple[int, Fault]] = (),  # noqa: ARG002
     ) -> None:
         for _, alarm in transitions:
             self._file.write(json.dumps(alarm.document(), ensure_ascii=False) + "\n")

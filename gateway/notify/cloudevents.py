@@ -1,4 +1,4 @@
-"""CloudEvents 1.0, JSON format, structured mode. In: an alarm or a digest. Out: the bytes of its event.
+"""CloudEvents 1.0, JSON format, structured mode. In: an alarm, fault, digest. Out: the bytes of its event.
 
 cloudevents/spec v1.0.2, "Context Attributes", "Extension Context Attributes" and JSON format. One extension:
 ``deliveryclass`` says how urgent it is for people.
@@ -10,13 +10,14 @@ from typing import Any, Final
 
 import msgspec
 
-from gateway.alarms import Alarm
+from gateway.alarms import Alarm, Fault
 from gateway.model import rfc3339
 from gateway.vocabulary.kind import Delivery
 
 CONTENT_TYPE: Final = "application/cloudevents+json"
 TYPE_PREFIX: Final = "vn.citylight.alarm."
 DIGEST_TYPE: Final = "vn.citylight.digest"
+FAULT_PREFIX: Final = "vn.citylight.fault."
 
 
 def event_id(alarm: Alarm) -> str:
@@ -59,3 +60,25 @@ def digest(identifier: str, source: str, to_ns: int, document: dict[str, Any]) -
         "datacontenttype": "application/json",
         "data": document,
     }
+
+
+def fault_id(fault: Fault) -> str:
+    """Names this transition of a fault; no event of its alarm has the same id."""
+    return f"{fault.id}-fault-{fault.transition}"
+
+
+def encode_fault(fault: Fault, source: str) -> bytes:
+    """``vn.citylight.fault.opened|updated|verified`` as UTF-8 JSON, the same bytes each time."""
+    attributes = {
+        "specversion": "1.0",
+        "id": fault_id(fault),
+        "source": source,
+        "type": FAULT_PREFIX + fault.event,
+        "subject": f"{fault.asset}/{fault.type}",
+        "datacontenttype": "application/json",
+        "data": fault.document(),
+    }
+    happened_ns = {"opened": fault.opened_ns, "verified": fault.ended_ns}.get(fault.event)
+    if happened_ns is not None:
+        attributes["time"] = rfc3339(happened_ns)
+    return msgspec.json.encode(attributes)

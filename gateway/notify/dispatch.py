@@ -12,10 +12,10 @@ from typing import Final, Literal
 
 import msgspec
 
-from gateway.alarms import Alarm, AlarmState
+from gateway.alarms import Alarm, AlarmState, Fault
 from gateway.notify import cap, cloudevents
 from gateway.notify.places import Places
-from gateway.notify.recipient import Recipient
+from gateway.notify.recipient import Around, Recipient
 
 STATE_CONTENT_TYPE: Final = "application/json"
 _FORBIDDEN: Final = str.maketrans(dict.fromkeys("+#/\0", "_"))
@@ -60,6 +60,24 @@ def rows_for(alarm: Alarm, recipients: Iterable[Recipient], occasion: Occasion) 
             if recipient.kind == "mqtt":
                 rows.append(state_row(alarm, recipient))
     return rows
+
+
+def fault_rows(fault: Fault, recipients: Iterable[Recipient], around: Around) -> list[OutboxRow]:
+    """The event of one transition of a fault, for everybody whose business repairs are."""
+    return [
+        OutboxRow(
+            recipient=recipient.name,
+            alarm_id=f"{fault.id}-fault",
+            transition=fault.transition,
+            key=cloudevents.fault_id(fault),
+            topic=topic_of(recipient.event_topic, fault) if recipient.kind == "mqtt" else "",
+            content_type=cloudevents.CONTENT_TYPE,
+            body=cloudevents.encode_fault(fault, recipient.source),
+            retain=False,
+        )
+        for recipient in recipients
+        if recipient.wants_fault(fault, around)
+    ]
 
 
 def event_row(alarm: Alarm, recipient: Recipient, occasion: Occasion) -> OutboxRow:
@@ -113,7 +131,7 @@ def state_row(alarm: Alarm, recipient: Recipient) -> OutboxRow:
     )
 
 
-def topic_of(pattern: str, alarm: Alarm) -> str:
+def topic_of(pattern: str, alarm: Alarm | Fault) -> str:
     """``pattern`` with the alarm's facts as topic levels; none is empty, a wildcard, or two levels."""
     return pattern.format(
         area=_level(alarm.area),

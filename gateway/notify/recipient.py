@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Literal
 
-from gateway.alarms import Alarm
+from gateway.alarms import Alarm, Fault
 from gateway.errors import ConfigurationError
 from gateway.model import Severity
 from gateway.vocabulary.kind import Delivery
@@ -95,6 +95,7 @@ class Recipient:
     morning_minute: int | None = None
     digest: bool = False
     after_s: float = 0.0
+    faults: bool = True  # hears of repairs (CloudEvents alone)
     format: Literal["cloudevents", "cap"] = "cloudevents"
     status: Literal["Actual", "Exercise", "Test"] = "Actual"
     policy: Policy = field(default_factory=Policy)
@@ -117,11 +118,18 @@ class Recipient:
         """Whether an alarm of this area, severity, delivery and category is this recipient's business."""
         if alarm.type == TEST:
             return True
-        known = KINDS.get(alarm.type)
+        due = not self.deliveries or self.policy.delivery(alarm.type) in self.deliveries
+        return due and self._concerns(alarm, around)
+
+    def wants_fault(self, fault: Fault, around: Around) -> bool:
+        """Whether a repair of this area, severity and category is this recipient's business."""
+        return self.faults and self.format == "cloudevents" and self._concerns(fault, around)
+
+    def _concerns(self, one: Alarm | Fault, around: Around) -> bool:
+        known = KINDS.get(one.type)
         return (
-            (not self.areas or not alarm.area or not self.areas.isdisjoint(around(alarm.area)))
-            and (not self.severities or alarm.severity in self.severities)
-            and (not self.deliveries or self.policy.delivery(alarm.type) in self.deliveries)
+            (not self.areas or not one.area or not self.areas.isdisjoint(around(one.area)))
+            and (not self.severities or one.severity in self.severities)
             and (not self.categories or (known.category if known else "Infra") in self.categories)
         )
 

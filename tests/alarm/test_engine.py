@@ -76,6 +76,7 @@ def test_an_alarm_says_what_where_since_when_and_by_how_much() -> None:
         "feeder": "F-live",
         "severity": "major",
         "state": "unacknowledged",
+        "isa_state": "unacknowledged",
         "onset": "2026-11-20T15:00:00.000000000Z",
         "raised_at": "2026-11-20T15:01:00.000000000Z",
         "cleared_at": None,

@@ -91,7 +91,9 @@ class Teller:
         earlier: tuple[Sent, ...] = ()
         rows: list[OutboxRow] = []
         for alarm in transitions:
-            told = rows_for(alarm, self.recipients, Occasion(now_ns, self._places(), earlier))
+            done = alarm.cleared_ns is not None and alarm.event != "cleared"  # CAP ends with the Cancel
+            listening = [one for one in self.recipients if not (done and one.format == "cap")]
+            told = rows_for(alarm, listening, Occasion(now_ns, self._places(), earlier))
             rows += told
             earlier = earlier or tuple(Sent(row.key, now_ns) for row in told[:1])
         outbox.add(connection, rows, created_ns=now_ns)

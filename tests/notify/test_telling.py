@@ -15,6 +15,7 @@ import pytest
 from cap_rules import problems
 from post import PLACES, RAISED, mqtt_recipient, webhook_recipient
 
+from gateway.alarm.repair import Repairs
 from gateway.alarms import Alarm, AlarmState
 from gateway.errors import ConfigurationError, OrderRefused
 from gateway.model import Severity
@@ -260,6 +261,19 @@ def test_states_at_the_ioc_are_not_held_back_by_a_flood(database) -> None:
     place = desk(database, mqtt_recipient(), CALM)
     place.record(*(storm(n) for n in range(200)))
     assert len(place.told("ioc")) == 400
+
+
+def test_repairs_are_told_to_those_whose_business_they_are(database) -> None:
+    orders = webhook_recipient(
+        name="orders", areas=frozenset({"city"}), deliveries=frozenset({Delivery.WAKE})
+    )
+    deaf = webhook_recipient(name="deaf", faults=False)
+    other = webhook_recipient(name="other", categories=frozenset({"Env"}))
+    place = desk(database, orders, deaf, other, mqtt_recipient(), webhook_recipient(name="cap", format="cap"))
+    fault = Repairs().follow([lamp(1)], None)
+    transact(database, lambda c: place.teller.tell(c, fault, EVENING))
+    assert place.types("orders") == place.types("ioc") == ["fault.opened"]
+    assert [place.types(name) for name in ("deaf", "other", "cap")] == [[], [], []]
 
 
 # --- CAP, again on order, and the bound -----------------------------------------------------------------

@@ -107,7 +107,7 @@ CABINET: Final[dict[str, Kind]] = {
         category="Safety",
         breaks_through=True,
     ),
-    "poleElectrified": Kind(
+    "poleMayBeLive": Kind(
         vi="Trụ có thể nhiễm điện trong vùng ngập",
         en="Pole may be live in flood water",
         check_vi="cắt điện tuyến ngay, rào chắn và cảnh báo người dân",

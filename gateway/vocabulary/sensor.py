@@ -54,10 +54,10 @@ SENSOR: Final[dict[str, Kind]] = {
     "batteryLow": _kind(
         ("Pin yếu", "Battery low"), ("thay pin, kiểm tra tấm pin mặt trời", "battery, solar panel"), "Infra"
     ),
-    "outOfRange": _kind(
+    "sensorOutOfRange": _kind(
         ("Số đo ngoài dải của thiết bị", "Reading out of the sensor's range"), _INSTRUMENT, "Infra"
     ),
-    "flatLine": _kind(
+    "sensorFlatLine": _kind(
         ("Số đo đứng yên bất thường", "Reading does not move"), _INSTRUMENT, "Infra", likely=True
     ),
     "sensorDrift": _kind(
@@ -70,7 +70,7 @@ SENSOR: Final[dict[str, Kind]] = {
     "floodLevelCritical": _kind(
         ("Mức ngập nguy hiểm", "Flood level critical"), _FLOOD, "Met", Delivery.WAKE, breaks_through=True
     ),
-    "floodRisingFast": _kind(
+    "floodRising": _kind(
         ("Nước dâng nhanh", "Water rising fast"), _FLOOD, "Met", Delivery.WAKE, breaks_through=True
     ),
     "noiseTooHigh": _kind(
@@ -81,18 +81,12 @@ SENSOR: Final[dict[str, Kind]] = {
         ),
         "Env",
     ),
-    "noiseLimitExceeded": _kind(
-        ("Tiếng ồn vượt quy chuẩn theo giờ", "Noise above the limit of the hour"),
-        ("nguồn ồn quanh trạm trong khung giờ này", "what is loud there at this hour"),
-        "Env",
+    "airQualityHourly": _kind(
+        ("Chất lượng không khí theo giờ xấu", "Air quality of the hour bad"), _AIR, "Env"
     ),
-    "airQualityModerate": _kind(
-        ("Chất lượng không khí trung bình", "Air quality moderate"), _AIR, "Env", Delivery.RECORD
+    "airQualityDaily": _kind(
+        ("Chất lượng không khí theo ngày xấu", "Air quality of the day bad"), _AIR, "Env"
     ),
-    "airQualityPoor": _kind(("Chất lượng không khí kém", "Air quality poor"), _AIR, "Env", Delivery.RECORD),
-    "airQualityBad": _kind(("Chất lượng không khí xấu", "Air quality bad"), _AIR, "Env"),
-    "airQualityVeryBad": _kind(("Chất lượng không khí rất xấu", "Air quality very bad"), _AIR, "Env"),
-    "airQualityHazardous": _kind(("Chất lượng không khí nguy hại", "Air quality hazardous"), _AIR, "Env"),
     "pm10TooHigh": _kind(("Bụi PM10 vượt mức", "PM10 too high"), _AIR, "Env"),
     "pm25TooHigh": _kind(("Bụi PM2.5 vượt mức", "PM2.5 too high"), _AIR, "Env"),
     "rainTooHeavy": _kind(

@@ -1,4 +1,4 @@
-"""A gateway with three HTTP receivers: what each is told, signed, again on order, and looked up afterwards."""
+"""A gateway with three HTTP receivers: what each is told, signed, again on order, and looked up later."""
 
 from __future__ import annotations
 

@@ -16,10 +16,10 @@ VIETNAMESE = set("ăâđêôơưáàảãạấầẩẫậắằẳẵặéè�
 
 
 def raised(root, modules):
-    """Types named by a rule of a profile or rulebook, or by a constant of the alarm room."""
+    """Types named by a rule or watch of a profile or rulebook, or by a constant of the alarm room."""
     for file in (*root.glob("device_profiles/*/*.toml"), *root.glob("examples/**/rules.toml")):
         table = tomllib.loads(file.read_text(encoding="utf-8"))
-        for rule in table.get("rule", ()):
+        for rule in (*table.get("rule", ()), *table.get("watch", ())):
             yield file.name, rule["type"]
     for module in modules:
         if module.name.startswith("gateway/alarm/"):

@@ -29,7 +29,7 @@ def _seeing(alarms: Commands) -> None:
     listing.add_argument("--all", action="store_true", help="those that are over, too")
     show = add(alarms, "show", "operate:alarms_show", "one alarm with its history")
     show.add_argument("alarm", metavar="ID", help="as 'alarms list' shows it")
-    stats = add(alarms, "stats", "quieting:stats", "how many, how often, what stands: ISA-18.2 figures")
+    stats = add(alarms, "stats", "statistics:stats", "how many, how often, what stands: ISA-18.2 figures")
     stats.add_argument(
         "--last", dest="last_s", type=duration, default=7 * 86400.0, metavar="7d", help="of this time (7d)"
     )
@@ -129,7 +129,7 @@ def _rules(commands: Commands) -> None:
     )
     dry_run.add_argument("--journal", type=Path, metavar="DIR", help="a journal's directory; it is only read")
     dry_run.add_argument(
-        "--nights", type=positive, default=30, metavar="N", help="the last so many of the journal (30)"
+        "--nights", type=positive, default=30, metavar="N", help="the last so many with alarms (30)"
     )
     as_json(dry_run)
     config(dry_run)

@@ -33,7 +33,7 @@ PIPE_COLUMNS = 240
 def alarms_list(options: argparse.Namespace) -> int:
     alarms = ask(options, "alarms.list", all=options.all, limit=options.limit)
     columns = ("id", "severity", "state", "type", "asset", "onset")
-    rows = [[*(alarm[c] for c in columns), alarm["text"][_language(options)]] for alarm in alarms]
+    rows = [[*(alarm[c] for c in columns), alarm["text"][language(options)]] for alarm in alarms]
     return show(options, alarms, (*columns, "text"), rows)
 
 
@@ -42,7 +42,7 @@ def alarms_show(options: argparse.Namespace) -> int:
     columns = ("transition", "event", "state", "severity", "value", "limit", "cleared_at", "by", "comment")
     rows = [[alarm[c] for c in columns] for alarm in history]
     if not options.json:
-        print(history[-1]["text"][_language(options)])
+        print(history[-1]["text"][language(options)])
     return show(options, history, columns, rows)
 
 
@@ -153,7 +153,8 @@ def _data(options: argparse.Namespace) -> Path:
     return Path(options.data or settings.read(options.config).gateway.data_dir)
 
 
-def _language(options: argparse.Namespace) -> str:
+def language(options: argparse.Namespace) -> str:
+    """``vi`` or ``en``, as configured."""
     return str(settings.read(options.config).gateway.language) if options.config.is_file() else "vi"
 
 

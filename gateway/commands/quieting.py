@@ -1,4 +1,4 @@
-"""``citylight alarms shelve|comment|stats|audit``, ``maintenance``. In: arguments. Out: what was done.
+"""``citylight alarms shelve|comment|reset|audit``, ``maintenance``. In: arguments. Out: what was done.
 
 Asks as ``operate`` does. Never decides what an alarm becomes.
 """
@@ -45,11 +45,6 @@ def reset(options: argparse.Namespace) -> int:
 def comment(options: argparse.Namespace) -> int:
     done = _order(options, "alarms.comment")
     return say(options, done, f"written on {done['alarm']} in the name of {done['by']}")
-
-
-def stats(options: argparse.Namespace) -> int:
-    facts = ask(options, "alarms.stats", last_s=options.last_s)
-    return show(options, facts, ("what", "is"), [[key, value] for key, value in facts.items()])
 
 
 def audit(options: argparse.Namespace) -> int:

@@ -24,7 +24,7 @@ from gateway.state import alarms, database, quarantine
 from gateway.state.database import StateDatabase
 
 LOOK_S = 0.5
-ROUND_S = 2.0
+ROUND_S = 5.0
 """What falls due by the clock (escalations, digests, morning lists) is looked for so often."""
 Spawn = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
 

@@ -42,7 +42,10 @@ def alarms_show(options: argparse.Namespace) -> int:
     columns = ("transition", "event", "state", "severity", "value", "limit", "cleared_at", "by", "comment")
     rows = [[alarm[c] for c in columns] for alarm in history]
     if not options.json:
-        print(history[-1]["text"][language(options)])
+        spoken = language(options)
+        print(history[-1]["text"][spoken])
+        if check := history[-1]["check"]:
+            print({"vi": "Kiểm tra", "en": "Check"}[spoken] + f": {check[spoken]}")
     return show(options, history, columns, rows)
 
 

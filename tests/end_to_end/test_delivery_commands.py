@@ -101,6 +101,8 @@ def test_an_alarm_leaves_in_every_form_and_what_was_told_can_be_looked_up(plant_
             ("desk", body.decode()),
             ("cap", alert.decode()),
         }
+        shown = plant.citylight("alarms", "show", event["data"]["id"]).out
+        assert f"Kiểm tra: {event['data']['check']['vi']}" in shown
         assert plant.citylight("alarms", "resync", "desk", "--json").json == {"desk": 1}
         assert json.loads(people.next()[1]) == event
         answer = plant.citylight("alarms", "resync", "nobody")

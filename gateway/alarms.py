@@ -110,7 +110,7 @@ class FaultState(StrEnum):
     OPEN = "open"
     CLAIMED = "claimed"  # its ticket is closed, and no healthy sample has come
     VERIFIED = "verified"
-    WITHDRAWN = "withdrawn"  # over without proof: its rule, device or place is gone
+    WITHDRAWN = "withdrawn"  # over without proof: its rule or place is gone, or its power was cut
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,6 +124,7 @@ def _simulating(commands: Commands) -> None:
     replay.add_argument(
         "--alarms", type=Path, required=True, metavar="FILE", help="write transitions here (JSON lines)"
     )
+    replay.add_argument("--faults", type=Path, metavar="FILE", help="write repair clocks here (JSON lines)")
     replay.add_argument(
         "-c", "--config", type=Path, metavar="FILE", help="read it with this, not with what it names"
     )

@@ -39,12 +39,10 @@ EQUIPMENT: Final = frozenset(
         "controlGearCommFailure",
         "communicationFailure",
         "meteringFault",
-        "energyFault",
         "leakageDetected",
-        "leakage",
+        "poleMayBeLive",
         "poleTilt",
         "poleKnockDown",
-        "looseJoint",
         # feeder and cabinet
         "feederOpen",
         "feederPresumedDark",
@@ -56,6 +54,7 @@ EQUIPMENT: Final = frozenset(
         "overload",
         # sensors
         "batteryLow",
+        "sensorOutOfRange",
         "sensorFlatLine",
         "sensorDrift",
     }

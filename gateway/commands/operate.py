@@ -32,14 +32,15 @@ PIPE_COLUMNS = 240
 
 def alarms_list(options: argparse.Namespace) -> int:
     alarms = ask(options, "alarms.list", all=options.all, limit=options.limit)
-    columns = ("id", "severity", "state", "type", "asset", "onset")
+    columns = ("id", "severity", "isa_state", "type", "asset", "onset")
     rows = [[*(alarm[c] for c in columns), alarm["text"][language(options)]] for alarm in alarms]
     return show(options, alarms, (*columns, "text"), rows)
 
 
 def alarms_show(options: argparse.Namespace) -> int:
     history = ask(options, "alarms.show", alarm=options.alarm)
-    columns = ("transition", "event", "state", "severity", "value", "limit", "cleared_at", "by", "comment")
+    numbers = ("severity", "value", "limit", "cleared_at")
+    columns = ("transition", "event", "isa_state", *numbers, "by", "comment")
     rows = [[alarm[c] for c in columns] for alarm in history]
     if not options.json:
         spoken = language(options)

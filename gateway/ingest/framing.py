@@ -24,9 +24,9 @@ _MORE: Final = 0x80  # the flag of an octet of a length that another one follows
 class Frames:
     """n whole packets laid end to end; packet i is ``data[starts[i]:ends[i]]``, ``headers`` its first octet.
 
-    The others mean something only where ``sound`` is True: a PUBLISH of QoS 0 to 2 with its topic, its packet id
-    and at least one octet more within its end. ``data[topics[i]:topic_ends[i]]`` is its topic; its properties
-    begin at ``properties[i]``; ``packet_ids`` is 0 for QoS 0.
+    The others mean something only where ``sound`` is True: a PUBLISH of QoS 0 to 2 with its topic, its packet
+    id and at least one octet more within its end. ``data[topics[i]:topic_ends[i]]`` is its topic; its
+    properties begin at ``properties[i]``; ``packet_ids`` is 0 for QoS 0.
     """
 
     starts: Int64s
@@ -78,7 +78,7 @@ def frames(data: bytes, count_max: int) -> Frames:
 
 
 def _bounds(data: bytes, count_max: int) -> list[int]:
-    """Where each packet begins, and behind it where the last one ends. The loop is all that is done one by one."""
+    """Where each packet begins, and behind it where the last one ends: all that is done one by one."""
     bounds = [0]
     end, size = 0, len(data)
     mark = bounds.append

@@ -217,7 +217,7 @@ def _parsed(view: memoryview) -> tuple[str, bytes, int, int]:
 
 def _of_topic(found: Frames, data: bytes, topic: bytes) -> Bools:
     """bool[n]: the sound packets of ``topic``."""
-    mine = found.sound & (found.topic_ends - found.topics == len(topic))
+    mine: Bools = found.sound & (found.topic_ends - found.topics == len(topic))
     for at in np.flatnonzero(mine).tolist():
         mine[at] = data.startswith(topic, int(found.topics[at]))
     return mine
@@ -226,7 +226,9 @@ def _of_topic(found: Frames, data: bytes, topic: bytes) -> Bools:
 def _stretch(data: bytes, found: Frames, first: int, end: int) -> Stretch:
     """Packets [first, end), all of them sound."""
     packets = data[int(found.starts[first]) : int(found.ends[end - 1])]
-    return Stretch(packets, found.packet_ids[first:end], found.headers[first:end] >> 1 & 3)
+    return Stretch(
+        packets, found.packet_ids[first:end], found.headers[first:end] >> np.uint8(1) & np.uint8(3)
+    )
 
 
 def _alone(data: bytes, packet: mqtt5.PublishPacket | Unreadable) -> Stretch:

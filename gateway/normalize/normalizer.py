@@ -158,21 +158,23 @@ class _Scale:
         quality = quality.copy()
         with np.errstate(over="ignore", invalid="ignore"):
             values = raw.copy() if self._identity else (raw * self._multiplier + self._addend) / self._divisor
+            inside = (values >= self._low) & (values <= self._high) & (np.abs(values) < np.inf)
+            whole = values[self._integers] == np.floor(values[self._integers])
         valid = quality == Quality.VALID
         for row, sentinel in self._sentinels:
             said = valid[row] & (raw[row] == sentinel)
             if said.any():
                 quality[row, said] = Quality.SENTINEL
                 valid[row] &= ~said
-        with np.errstate(invalid="ignore"):
-            outside = ~((values >= self._low) & (values <= self._high) & (np.abs(values) < np.inf))
-        quality[valid & outside] = Quality.OUT_OF_RANGE
-        valid &= ~outside
-        for row in self._integers.tolist():
-            broken = valid[row] & (values[row] != np.floor(values[row]))
-            quality[row, broken] = Quality.WRONG_TYPE
-            valid[row] &= ~broken
-        values[~valid] = np.nan
+        if (wrong := valid & ~inside).any():
+            quality[wrong] = Quality.OUT_OF_RANGE
+            valid &= inside
+        if (broken := valid[self._integers] & ~whole).any():
+            rows, columns = np.nonzero(broken)
+            quality[self._integers[rows], columns] = Quality.WRONG_TYPE
+            valid[self._integers] &= ~broken
+        if not valid.all():
+            values[~valid] = np.nan
         return values, quality
 
 

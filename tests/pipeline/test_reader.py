@@ -219,7 +219,7 @@ async def test_following_gathers_under_load_and_is_prompt_when_idle(journal) -> 
 
 
 async def test_at_full_load_the_one_in_front_is_patient(journal, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A follower about to lose what is kept for it is waited for while it goes on, not when it stands still."""
+    """A follower about to lose what is kept is waited for while it goes on, not when it stands still."""
     monkeypatch.setattr(pipeline, "RECENT_CHUNKS_MAX", 5)
     monkeypatch.setattr(pipeline, "PATIENCE_S", 60.0)
     shared = reader(journal)

@@ -192,12 +192,16 @@ def _lost(columns: Columns, good: Bools) -> Lost:
     if not len(at):
         none = np.empty(0, dtype=np.bool_)
         return Lost(columns.sequence[at], columns.index[at], columns.sample[at], none, 0)
-    key = np.stack([columns.sequence, columns.index.astype(np.int64)], axis=1)
-    _, message = np.unique(key, axis=0, return_inverse=True)
-    message = message.reshape(-1)
-    whole = ~np.isin(message[at], message[good])
+    begins = np.ones(len(good), dtype=np.bool_)
+    begins[1:] = (np.diff(columns.sequence) != 0) | (np.diff(columns.index) != 0)
+    message = np.cumsum(begins) - 1  # samples of one message stand together
+    kept = np.bincount(message, weights=good) > 0
     return Lost(
-        columns.sequence[at], columns.index[at], columns.sample[at], whole, len(np.unique(message[at][whole]))
+        columns.sequence[at],
+        columns.index[at],
+        columns.sample[at],
+        ~kept[message[at]],
+        int(np.count_nonzero(~kept)),
     )
 
 

@@ -42,6 +42,7 @@ def measure(messages: int, devices: int) -> dict[str, Any]:
         plant.wait(lambda: plant.ready(port), plant.READY_S_MAX, "the gateway ready")
         meter = plant.Meter({"gateway": gateway.pid, "stream": stream.pid})
         plant.tell(stream, "go")
+        plant.expect(stream, "acknowledged")  # figures are not asked for meanwhile: they have a price, too
         what = f"{messages} messages stored"
         plant.wait(lambda: plant.stored(port) >= messages, plant.STORED_S_MAX, what)
         return meter.figures("pipeline", messages, devices)

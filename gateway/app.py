@@ -24,7 +24,7 @@ from gateway.deliveries import Deliveries
 from gateway.embedded_broker import EmbeddedBroker
 from gateway.errors import StoreError
 from gateway.followers import AlarmFollower, StoreFollower, unpack_snapshot
-from gateway.gathering import gather
+from gateway.gathering import gather, not_ready
 from gateway.http import HttpServer
 from gateway.intake import Intake
 from gateway.lamps import LampPicture
@@ -203,7 +203,7 @@ class Gateway:
 
     async def _open_deliveries(self, stack: AsyncExitStack) -> None:
         tasks = await self.deliveries.open(
-            stack, self._spawn, self.broker_url, lambda: {"not_ready": list(self.figures().not_ready)}
+            stack, self._spawn, self.broker_url, lambda: {"not_ready": list(not_ready(self))}
         )
         stack.push_async_callback(self._end, tasks)
 

@@ -21,13 +21,7 @@ def gather(gateway: Gateway) -> Figures:
     alarms, stored = gateway.alarms, gateway.stored
     ingest = gateway.intake.figures()
     counts, received = stored.counts, _received(alarms, stored)
-    store_error = gateway.store_error or stored.error
-    # Connected is not enough: until the subscription stands the broker keeps nothing for us.
-    not_ready = [] if ingest.state == "online" else [f"broker: {ingest.last_error or ingest.state}"]
-    not_ready += [f"store: {store_error}"] if store_error else []
-    not_ready += [f"state.db: {gateway.database.failure}"] if gateway.database.failure else []
-    journal_error = journal.failure or journal.full
-    not_ready += [f"journal: {journal_error}"] if journal_error else []
+    store_error, journal_error = _store_error(gateway), _journal_error(gateway)
     followers = {
         follower.name: FollowerFigures(
             follower.position,
@@ -40,7 +34,7 @@ def gather(gateway: Gateway) -> Figures:
         gateway=settings.gateway.name,
         wall_ns=gateway.clock.wall_ns(),
         uptime_s=(gateway.clock.monotonic_ns() - gateway.began_ns) / 1e9,
-        not_ready=tuple(not_ready),
+        not_ready=not_ready(gateway),
         broker=asdict(ingest) | {"where": gateway.broker_url, "error": ingest.last_error},
         store={
             "connected": not store_error,
@@ -74,6 +68,26 @@ def gather(gateway: Gateway) -> Figures:
         alarms=dict(gateway.deliveries.severities),
         lamps=gateway.lamps.count(gateway.clock.wall_ns()),
     )
+
+
+def not_ready(gateway: Gateway) -> tuple[str, ...]:
+    """What keeps the gateway from doing its work, a line each: asked often, so without counting lamps."""
+    ingest = gateway.intake.figures()
+    store_error, journal_error = _store_error(gateway), _journal_error(gateway)
+    # Connected is not enough: until the subscription stands the broker keeps nothing for us.
+    reasons = [] if ingest.state == "online" else [f"broker: {ingest.last_error or ingest.state}"]
+    reasons += [f"store: {store_error}"] if store_error else []
+    reasons += [f"state.db: {gateway.database.failure}"] if gateway.database.failure else []
+    reasons += [f"journal: {journal_error}"] if journal_error else []
+    return tuple(reasons)
+
+
+def _store_error(gateway: Gateway) -> str:
+    return gateway.store_error or gateway.stored.error
+
+
+def _journal_error(gateway: Gateway) -> str:
+    return gateway.journal.failure or gateway.journal.full
 
 
 def _received(alarms: AlarmFollower, stored: StoreFollower) -> int:

@@ -17,7 +17,7 @@ from gateway.decode.decoder import Decoder
 from gateway.decode.redelivery import Redelivery
 from gateway.decode.routes import Routes
 from gateway.errors import JournalCorrupt
-from gateway.ingest.packets import parse_block
+from gateway.ingest.packets import end_to_end, parse_blocks
 from gateway.journal.record import (
     Kind,
     Record,
@@ -93,11 +93,11 @@ class Translator:
     def _run(self, records: Sequence[Record]) -> Iterator[tuple[Part, int]]:
         blocks: list[Publishes] = []
         redelivered = []
-        for record in records:
-            arrival = decode_arrival(record.payload)
-            block = parse_block(arrival, record.sequence)
+        arrivals = [(decode_arrival(record.payload), record.sequence) for record in records]
+        for (epoch, _), alike in groupby(arrivals, key=lambda entry: (entry[0].epoch, entry[0].replayed)):
+            block = parse_blocks(*zip(*alike, strict=True))
             blocks.append(block)
-            redelivered.append(self._redelivery.mark(block, arrival.epoch))
+            redelivered.append(self._redelivery.mark(block, epoch))
         publishes = end_to_end(blocks)
         decoded = self._decoder.decode(publishes, np.concatenate(redelivered))
         batches, rejects, counts = [], list(decoded.rejects), decoded.counts
@@ -144,20 +144,3 @@ class Translator:
         self._normalizer = self._normalizer.rearranged(before)
         self.in_force = configuration
         self._decoder = Decoder(profiles, fleet, routes, payload_bytes_max=options.payload_bytes_max)
-
-
-def end_to_end(blocks: Sequence[Publishes]) -> Publishes:
-    """Several blocks as one, in order."""
-    if len(blocks) == 1:
-        return blocks[0]
-    return Publishes(
-        sequence=np.concatenate([b.sequence for b in blocks]),
-        index=np.concatenate([b.index for b in blocks]),
-        topics=[topic for b in blocks for topic in b.topics],
-        payloads=[payload for b in blocks for payload in b.payloads],
-        packet_ids=np.concatenate([b.packet_ids for b in blocks]),
-        retained=np.concatenate([b.retained for b in blocks]),
-        duplicate=np.concatenate([b.duplicate for b in blocks]),
-        received_ns=np.concatenate([b.received_ns for b in blocks]),
-        replayed=np.concatenate([b.replayed for b in blocks]),
-    )

@@ -11,7 +11,7 @@ import logging
 import signal
 from collections.abc import Iterable
 
-from gateway import failpoints, logs, settings
+from gateway import failpoints, gathering, logs, settings
 from gateway.app import Gateway, running
 from gateway.sections import Settings
 from gateway.supervisor import Supervisor
@@ -59,7 +59,7 @@ async def _watch(gateway: Gateway, supervisor: Supervisor) -> None:
     said: tuple[str, ...] | None = None
     await asyncio.sleep(WATCH_S)  # what is away for longer than a start takes is worth a word
     while True:
-        reasons = gateway.figures().not_ready
+        reasons = gathering.not_ready(gateway)
         if _subjects(reasons) != _subjects(said or ()) or said is None:
             (log.warning if reasons else log.info)(
                 "%s", "; ".join(reasons) or "ready: broker and store answer"

@@ -6,8 +6,9 @@ In: payload bytes. Out: Samples and Refusals. A payload that the types do not fi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
+from operator import length_hint
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -47,31 +48,27 @@ class JsonDecoder:
         """See PayloadDecoder."""
         refusals: dict[int, Refusal] = {}
         self._screen(payloads, refusals)
-        structs: list[Any] = []
-        at: list[int] = []
+        at = np.arange(len(payloads), dtype=np.int32)
+        if refusals:
+            at = np.delete(at, list(refusals))
+            payloads = [payloads[position] for position in at.tolist()]
         slow: list[int] = []
-        decode, take, mark = self._decode, structs.append, at.append
-        for position, payload in enumerate(payloads):
-            if position in refusals:
-                continue
-            try:
-                take(decode(payload))
-            except _UNTAKEN:
-                slow.append(position)
-            else:
-                mark(position)
-        samples = self._typed(structs, np.array(at, dtype=np.int32), refusals)
-        if slow and len((salvaged := self._slow(payloads, slow, refusals)).message):
+        samples = self._typed(payloads, at, slow, refusals)
+        if slow and len((salvaged := self._slow(payloads, slow, at, refusals)).message):
             samples = _merged(samples, salvaged)
         return samples, [refusals[position] for position in sorted(refusals)]
 
     def _screen(self, payloads: Sequence[bytes], refusals: dict[int, Refusal]) -> None:
         """What the typed decode passes over: bad UTF-8 and depth in keys nobody reads, keys given twice."""
         n = len(payloads)
-        suspect = ~np.fromiter(map(bytes.isascii, payloads), np.bool_, n)
-        suspect |= np.fromiter(map(len, payloads), np.int64, n) > salvage.SHALLOW_BYTES_MAX
         strict = self._profile.strict_keys
-        for position in range(n) if strict else np.flatnonzero(suspect).tolist():
+        suspects: Iterable[int] = range(n)
+        if not strict:
+            deep = np.fromiter(map(len, payloads), np.int64, n) > salvage.SHALLOW_BYTES_MAX
+            if not all(map(bytes.isascii, payloads)):
+                deep |= ~np.fromiter(map(bytes.isascii, payloads), np.bool_, n)
+            suspects = np.flatnonzero(deep).tolist()
+        for position in suspects:
             try:
                 if strict:
                     salvage.parse(payloads[position], unique_keys=True)
@@ -80,22 +77,37 @@ class JsonDecoder:
             except Refused as refused:
                 refusals[position] = Refusal(position, refused.reason, refused.detail)
 
-    def _typed(self, structs: list[Any], at: Int32s, refusals: dict[int, Refusal]) -> Samples:
-        found = self._message.columns(structs)
-        sample = np.zeros(len(structs), dtype=np.int32)
-        if self._record is not None and self._message.get_extra is not None:
-            lists = list(map(self._message.get_extra, structs))
-            counts = np.fromiter(map(len, lists), np.int64, len(lists))
-            for position in at[counts == 0].tolist():
-                detail = f"{self._profile.records} is no list with a record in it"
-                refusals[position] = Refusal(position, "no_value", detail)
-            found = {key: _repeated(column, counts) for key, column in found.items()}
-            found |= self._record.columns(list(chain.from_iterable(lists)))
-            sample = (np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)).astype(
-                np.int32
-            )
-            at = np.repeat(at, counts)
-        return self._samples(found, at, sample)
+    def _structs(self, payloads: Sequence[bytes], slow: list[int]) -> Iterator[Any]:
+        """The structs of those that fit the types, in order; the positions of the others go to ``slow``."""
+        rest = iter(payloads)
+        structs = map(self._decode, rest)
+        while True:
+            try:
+                yield from structs
+                return
+            except _UNTAKEN:
+                slow.append(len(payloads) - 1 - length_hint(rest))
+
+    def _typed(
+        self, payloads: Sequence[bytes], at: Int32s, slow: list[int], refusals: dict[int, Refusal]
+    ) -> Samples:
+        """Samples of the ``payloads`` that fit the types; ``at`` is where each stands in the block."""
+        structs = self._structs(payloads, slow)
+        if self._record is None or self._message.get_extra is None:
+            found = self._message.columns(structs)
+            at = np.delete(at, slow) if slow else at
+            return self._samples(found, at, np.zeros(len(at), dtype=np.int32))
+        kept = list(structs)
+        at = np.delete(at, slow) if slow else at
+        lists = list(map(self._message.get_extra, kept))
+        counts = np.fromiter(map(len, lists), np.int64, len(lists))
+        for position in at[counts == 0].tolist():
+            detail = f"{self._profile.records} is no list with a record in it"
+            refusals[position] = Refusal(position, "no_value", detail)
+        found = {key: _repeated(column, counts) for key, column in self._message.columns(kept).items()}
+        found |= self._record.columns(chain.from_iterable(lists))
+        sample = (np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)).astype(np.int32)
+        return self._samples(found, np.repeat(at, counts), sample)
 
     def _samples(self, found: dict[Key, Any], at: Int32s, sample: Int32s) -> Samples:
         n = len(at)
@@ -107,18 +119,20 @@ class JsonDecoder:
             sample=sample,
             time_ns=found[TIME] if TIME in found else np.full(n, TIME_ABSENT, dtype=np.int64),
             raw=raw,
-            quality=np.where(np.isnan(raw), np.uint8(Quality.MISSING), np.uint8(Quality.VALID)),
+            quality=np.isnan(raw) * np.uint8(Quality.MISSING),  # else VALID, which is 0
             texts={name: found[name] for name in self._texts},
             ids=found[ID] if ID in found else [None] * n,
         )
 
-    def _slow(self, payloads: Sequence[bytes], slow: list[int], refusals: dict[int, Refusal]) -> Samples:
+    def _slow(
+        self, payloads: Sequence[bytes], slow: list[int], places: Int32s, refusals: dict[int, Refusal]
+    ) -> Samples:
         rows: list[Row] = []
         at: list[int] = []
         sample: list[int] = []
-        for position in slow:
+        for position, payload in zip(places[slow].tolist(), map(payloads.__getitem__, slow), strict=True):
             try:
-                found = self._salvage.rows(payloads[position])
+                found = self._salvage.rows(payload)
             except Refused as refused:
                 refusals[position] = Refusal(position, refused.reason, refused.detail)
                 continue

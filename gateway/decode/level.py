@@ -6,7 +6,7 @@ In: typed structs. Out: columns by key. Plain numbers are read in one pass; no P
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
@@ -69,14 +69,18 @@ class Level:
         ]
         self._unit_ns = times.UNIT_NS.get(profile.time.format, 0)
 
-    def columns(self, structs: Sequence[Any]) -> dict[Key, Any]:
-        """By key: float64[n] a row, list[str | None] a text or ID, int64[n] TIME; as far as they are here."""
-        n = len(structs)
-        found: dict[Key, Any] = dict(zip(self._plain_keys, self._read_plain(structs), strict=True))
+    def columns(self, structs: Iterable[Any]) -> dict[Key, Any]:
+        """By key: float64[n] a row, list[str | None] a text or ID, int64[n] TIME; as far as they are here.
+
+        Structs of plain numbers alone are read as they come, so that none of them is kept.
+        """
+        kept = list(structs) if self._others else []
+        plain = self._read_plain(kept if self._others else structs)
+        found: dict[Key, Any] = dict(zip(self._plain_keys, plain, strict=True))
         if TIME in found:
             found[TIME] = times.from_epoch(found[TIME], self._unit_ns)
         for key, get, convert in self._others:
-            found[key] = convert(map(get, structs), n)
+            found[key] = convert(map(get, kept), len(kept))
         return found
 
 
@@ -145,19 +149,18 @@ def _as_ids(values: Iterable[str | int | None], _: int) -> list[str | None]:
     return [None if value is None else str(value) for value in values]
 
 
-def _reader(built: Shape, plain: int) -> Callable[[Sequence[Any]], Float64s]:
+def _reader(built: Shape, plain: int) -> Callable[[Iterable[Any]], Float64s]:
     """structs -> float64[plain, n]. Where the struct is flat and all plain, it is its own row."""
     names = built.attributes[:plain]
     if plain == 0:
-        return lambda structs: np.empty((0, len(structs)), np.float64)
+        return lambda _: np.empty((0, 0), np.float64)
     get: Callable[[Any], Any] = operator.attrgetter(*names)
     if plain == len(built.type.__struct_fields__) and not any("." in name for name in names):
         get = msgspec.structs.astuple
     elif plain == 1:
-        return lambda structs: np.fromiter(map(get, structs), np.float64, len(structs))[None, :]
+        return lambda structs: np.fromiter(map(get, structs), np.float64)[None, :]
     return lambda structs: _matrix(get, structs, plain)
 
 
-def _matrix(get: Callable[[Any], Any], structs: Sequence[Any], width: int) -> Float64s:
-    flat = np.fromiter(chain.from_iterable(map(get, structs)), np.float64, width * len(structs))
-    return np.ascontiguousarray(flat.reshape(len(structs), width).T)
+def _matrix(get: Callable[[Any], Any], structs: Iterable[Any], width: int) -> Float64s:
+    return np.fromiter(chain.from_iterable(map(get, structs)), np.float64).reshape(-1, width).T

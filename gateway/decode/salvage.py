@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-import numpy as np
-
 from gateway.decode import times
 from gateway.decode.path import Path
 from gateway.decode.profile import Profile
@@ -51,6 +49,8 @@ class Salvage:
 
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
+        self._numeric = [(field, _key(field.path, profile)) for field in profile.numeric]
+        self._texts = [field.path for field in profile.texts]
         self._known = _tree([field.path for field in profile.fields], profile)
 
     def rows(self, payload: bytes) -> list[Row]:
@@ -76,26 +76,31 @@ class Salvage:
             return _find(document if path.of_message else record, path)
 
         profile = self._profile
-        numbers = [_number(find(field.path), field) for field in profile.numeric]
+        here = record.get if isinstance(record, dict) else None
+        numbers = [
+            _number(here(key, _ABSENT) if here and key is not None else find(field.path), field)
+            for field, key in self._numeric
+        ]
         return Row(
             raw=[raw for raw, _ in numbers],
             quality=[int(quality) for _, quality in numbers],
-            texts=[_text(find(field.path)) for field in profile.texts],
+            texts=[_text(find(path)) for path in self._texts],
             time_ns=TIME_ABSENT if profile.time.path is None else _time(find(profile.time.path), profile),
             id=None if profile.id_path is None else _id(find(profile.id_path)),
         )
+
+
+def _key(path: Path, profile: Profile) -> str | None:
+    """The key of a value that stands in its record itself, or in a message without records."""
+    of_record = profile.records is None or not path.of_message
+    return path.steps[0] if of_record and len(path.steps) == 1 and isinstance(path.steps[0], str) else None
 
 
 def parse(payload: bytes, *, unique_keys: bool) -> dict[str, Any]:
     """The JSON object in ``payload``; Refused when it is none."""
     text = check_text(payload)
     try:
-        document = json.loads(
-            text,
-            parse_int=_integer,
-            parse_constant=_no_constant,
-            object_pairs_hook=_unique if unique_keys else None,
-        )
+        document = (_UNIQUE if unique_keys else _PLAIN).decode(text)
     except (json.JSONDecodeError, RecursionError) as error:
         raise Refused("unparsable", str(error)) from None
     if "\\u" in text:
@@ -143,6 +148,10 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
                 raise Refused("duplicate_key", f"{key!r} is there twice")
             seen.add(key)
     return found
+
+
+_PLAIN: Final = json.JSONDecoder(parse_int=_integer, parse_constant=_no_constant)
+_UNIQUE: Final = json.JSONDecoder(parse_int=_integer, parse_constant=_no_constant, object_pairs_hook=_unique)
 
 
 def _tree(paths: list[Path], profile: Profile) -> dict[str | int, Any]:
@@ -193,7 +202,7 @@ class _Blocked:
 
 def _number(value: Any, field: ProfileField) -> tuple[float, Quality]:
     """(raw, quality) of one numeric field; a value no map knows is -1, which normalize takes out."""
-    if value is _ABSENT:
+    if value is _ABSENT or value is None:
         return math.nan, Quality.MISSING
     if field.codes:
         return _code(value, field)
@@ -245,4 +254,4 @@ def _time(value: Any, profile: Profile) -> int:
         return TIME_ABSENT
     if time.format == "epoch_ns" and isinstance(value, int):
         return times.bounded(value)
-    return int(times.from_epoch(np.array([value], np.float64), times.UNIT_NS[time.format])[0])
+    return times.from_number(float(value), times.UNIT_NS[time.format])

@@ -6,6 +6,7 @@ A time too far away for 64 bits is held at the limit, so that it is judged as wr
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
@@ -31,6 +32,14 @@ def from_epoch(values: Float64s, unit_ns: int) -> Int64s:
     time_ns += np.rint((bounded - whole) * unit_ns).astype(np.int64)
     time_ns[absent] = TIME_ABSENT
     return time_ns
+
+
+def from_number(value: float, unit_ns: int) -> int:
+    """``from_epoch`` for one count, which is not NaN."""
+    limit = float(TIME_LIMIT_NS // unit_ns)
+    held = max(-limit, min(limit, value))
+    whole = math.floor(held)
+    return whole * unit_ns + round((held - whole) * unit_ns)
 
 
 def from_datetimes(stamps: Sequence[datetime | None], zone: ZoneInfo) -> Int64s:

@@ -158,21 +158,23 @@ class _Scale:
         quality = quality.copy()
         with np.errstate(over="ignore", invalid="ignore"):
             values = raw.copy() if self._identity else (raw * self._multiplier + self._addend) / self._divisor
+            inside = (values >= self._low) & (values <= self._high) & (np.abs(values) < np.inf)
+            whole = values[self._integers] == np.floor(values[self._integers])
         valid = quality == Quality.VALID
         for row, sentinel in self._sentinels:
             said = valid[row] & (raw[row] == sentinel)
             if said.any():
                 quality[row, said] = Quality.SENTINEL
                 valid[row] &= ~said
-        with np.errstate(invalid="ignore"):
-            outside = ~((values >= self._low) & (values <= self._high) & (np.abs(values) < np.inf))
-        quality[valid & outside] = Quality.OUT_OF_RANGE
-        valid &= ~outside
-        for row in self._integers.tolist():
-            broken = valid[row] & (values[row] != np.floor(values[row]))
-            quality[row, broken] = Quality.WRONG_TYPE
-            valid[row] &= ~broken
-        values[~valid] = np.nan
+        if (wrong := valid & ~inside).any():
+            quality[wrong] = Quality.OUT_OF_RANGE
+            valid &= inside
+        if (broken := valid[self._integers] & ~whole).any():
+            rows, columns = np.nonzero(broken)
+            quality[self._integers[rows], columns] = Quality.WRONG_TYPE
+            valid[self._integers] &= ~broken
+        if not valid.all():
+            values[~valid] = np.nan
         return values, quality
 
 
@@ -190,12 +192,16 @@ def _lost(columns: Columns, good: Bools) -> Lost:
     if not len(at):
         none = np.empty(0, dtype=np.bool_)
         return Lost(columns.sequence[at], columns.index[at], columns.sample[at], none, 0)
-    key = np.stack([columns.sequence, columns.index.astype(np.int64)], axis=1)
-    _, message = np.unique(key, axis=0, return_inverse=True)
-    message = message.reshape(-1)
-    whole = ~np.isin(message[at], message[good])
+    begins = np.ones(len(good), dtype=np.bool_)
+    begins[1:] = (np.diff(columns.sequence) != 0) | (np.diff(columns.index) != 0)
+    message = np.cumsum(begins) - 1  # samples of one message stand together
+    kept = np.bincount(message, weights=good) > 0
     return Lost(
-        columns.sequence[at], columns.index[at], columns.sample[at], whole, len(np.unique(message[at][whole]))
+        columns.sequence[at],
+        columns.index[at],
+        columns.sample[at],
+        ~kept[message[at]],
+        int(np.count_nonzero(~kept)),
     )
 
 

@@ -23,6 +23,7 @@ class TieBreak:
         self._start = np.full((devices, RING), _NEVER, dtype=np.int64)
         self._end = np.full((devices, RING), _NEVER, dtype=np.int64)
         self._next = np.zeros(devices, dtype=np.int8)
+        self._latest = np.full(devices, _NEVER, dtype=np.int64)  # no span of the device reaches beyond
 
     def rearranged(self, before: Int32s) -> TieBreak:
         """What is known, for other rows: ``before`` int32[devices] is the row each had here, -1 for none."""
@@ -31,13 +32,33 @@ class TieBreak:
         ties._start[known] = self._start[before[known]]
         ties._end[known] = self._end[before[known]]
         ties._next[known] = self._next[before[known]]
+        ties._latest[known] = self._latest[before[known]]
         return ties
 
     def distinct(self, device: Int32s, time_ns: Int64s) -> Int64s:
         """int64[n]: the times to store, in the order given."""
-        n = len(device)
-        if n == 0:
+        in_order = np.sort(device)
+        twice = in_order[1:][in_order[1:] == in_order[:-1]]
+        back = time_ns < self._latest[device]
+        if not len(twice) and not back.any():
+            self._enter(device, time_ns)
             return time_ns
+        # A device that comes once, and later than all before, has no tie: what is left is looked at closely.
+        close = np.isin(device, np.concatenate((twice, device[back])))
+        self._enter(device[~close], time_ns[~close])
+        moved = time_ns.copy()
+        moved[close] = self._looked_at(device[close], time_ns[close])
+        return moved
+
+    def _enter(self, device: Int32s, time_ns: Int64s) -> None:
+        """Readings of devices that are all different, each later than all its device had before."""
+        slot = self._next[device]
+        self._start[device, slot] = time_ns
+        self._end[device, slot] = self._latest[device] = time_ns + 1
+        self._next[device] = (slot + 1) % RING
+
+    def _looked_at(self, device: Int32s, time_ns: Int64s) -> Int64s:
+        n = len(device)
         order = np.lexsort((time_ns, device))
         d, t = device[order], time_ns[order]
         tied = np.zeros(n, dtype=np.bool_)
@@ -72,6 +93,7 @@ class TieBreak:
         slot = (self._next[d] + rank) % RING
         self._start[d[late], slot[late]] = t[late]
         self._end[d[late], slot[late]] = t[late] + 1
+        np.maximum.at(self._latest, d, t + 1)
         self._next[d[first]] = (self._next[d[first]] + counts) % RING
 
     def _one(self, row: int, time_ns: int) -> int:
@@ -82,9 +104,11 @@ class TieBreak:
                 while (other := _span_at(starts, ends, free)) >= 0:
                     free = ends[other]
                 self._end[row, slot] = free + 1
+                self._latest[row] = max(int(self._latest[row]), free + 1)
                 return int(free)
         slot = int(self._next[row])
         self._start[row, slot], self._end[row, slot] = time_ns, time_ns + 1
+        self._latest[row] = max(int(self._latest[row]), time_ns + 1)
         self._next[row] = (slot + 1) % RING
         return time_ns
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import ProtocolViolation
-from gateway.ingest.packets import Stretch, acknowledgements, encode_publish, parse_block, split
+from gateway.ingest.packets import Stretch, acknowledgements, encode_publish, parse_block, parse_blocks, split
 from gateway.model import Arrival
 
 # The codec prints the inner error of a string that is not UTF-8 before it panics.
@@ -154,3 +154,51 @@ def test_garbage_is_a_violation_and_nothing_else(data: bytes) -> None:
 def test_a_block_of_garbage_parses_to_whole_columns(data: bytes) -> None:
     back = parse_block(block(data), 1)
     assert len(back.topics) == len(back.payloads) == len(back.packet_ids) == len(back.received_ns) >= 1
+
+
+@given(
+    st.lists(publishes(), min_size=1, max_size=5),
+    st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), max_size=3),
+)
+def test_packets_are_read_as_the_codec_reads_them(sent, changes) -> None:
+    """By the places of their parts or by the codec, whatever a byte was changed to: the same messages."""
+    data = bytearray(b"".join(packet.write() for packet in sent))
+    for place, value in changes:
+        data[place % len(data)] = value
+    back = parse_block(block(bytes(data)), 1)
+    position = 0
+    for at in range(len(back.topics)):
+        try:
+            packet, length = mqtt5.read(memoryview(data)[position:])
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt):
+                raise
+            assert back.topics[at] == ""
+            position += len(back.payloads[at])
+            continue
+        if isinstance(packet, mqtt5.PublishPacket):
+            assert (back.topics[at], back.payloads[at]) == (packet.topic, packet.payload)
+            assert back.packet_ids[at] == (packet.packet_id or 0)
+            assert (back.retained[at], back.duplicate[at]) == (packet.retain, bool(data[position] & 8))
+        else:
+            assert (back.topics[at], back.payloads[at]) == ("", bytes(data[position : position + length]))
+        position += length
+    assert position == len(data)
+
+
+@given(st.lists(st.lists(publishes(), min_size=1, max_size=4), min_size=1, max_size=6), st.data())
+def test_blocks_read_together_are_the_blocks_one_by_one(groups, data: st.DataObject) -> None:
+    """Also where one of them is damaged: it takes nothing from its neighbours."""
+    blocks = [b"".join(packet.write() for packet in group) for group in groups]
+    at = data.draw(st.integers(0, len(blocks) - 1))
+    blocks[at] = blocks[at][: data.draw(st.integers(1, len(blocks[at])))]
+    arrivals = [Arrival(packets, 1, 1_000 * k, epoch=3) for k, packets in enumerate(blocks)]
+    sequences = [7 + 2 * k for k in range(len(blocks))]
+    alone = [parse_block(arrival, sequence) for arrival, sequence in zip(arrivals, sequences, strict=True)]
+    together = parse_blocks(arrivals, sequences)
+    assert together.topics == [topic for one in alone for topic in one.topics]
+    assert together.payloads == [payload for one in alone for payload in one.payloads]
+    for column in ("sequence", "index", "packet_ids", "retained", "duplicate", "received_ns", "replayed"):
+        expected = np.concatenate([getattr(one, column) for one in alone])
+        assert getattr(together, column).tolist() == expected.tolist(), column
+        assert getattr(together, column).dtype == expected.dtype

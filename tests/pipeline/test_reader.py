@@ -216,3 +216,28 @@ async def test_following_gathers_under_load_and_is_prompt_when_idle(journal) -> 
     following.cancel()
     chunks = [chunk for some in taken for chunk in some]
     assert [place[0] for place, _ in readings(chunks)] == list(range(21))
+
+
+async def test_at_full_load_the_one_in_front_is_patient(journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A follower about to lose what is kept is waited for while it goes on, not when it stands still."""
+    monkeypatch.setattr(pipeline, "RECENT_CHUNKS_MAX", 5)
+    monkeypatch.setattr(pipeline, "PATIENCE_S", 60.0)
+    shared = reader(journal)
+    for number in range(5):
+        await write(journal, lamp(number))
+        await shared.read("front", number, 10)
+    (*_, last) = await shared.read("other", 0, 10)
+    await write(journal, lamp(5))
+    waiting = asyncio.create_task(shared.read("front", 5, 10))
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert not waiting.done(), "the oldest chunk is still to be taken by the other"
+    kept = await shared.read("other", last.next - 2, 10)
+    (newest,) = await asyncio.wait_for(waiting, 10)
+    assert (newest.first, kept[0].first) == (5, 3)
+    monkeypatch.setattr(pipeline, "PATIENCE_S", 0.01)
+    for number in range(6, 12):
+        await write(journal, lamp(number))
+        await asyncio.wait_for(shared.read("front", number, 10), 10)
+    behind = await everything(shared, "other", journal, 3)
+    assert behind[0].first == 3, "nothing is skipped, it reads on its own"

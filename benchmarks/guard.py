@@ -126,7 +126,7 @@ def timed(inside: Inside, messages: int) -> float:
 
 
 def reference() -> float:
-    """CPU seconds of one round of a fixed loop: a dict, a string, now and then zlib and a sort; best of five."""
+    """CPU seconds of one round of a fixed loop: a dict, a string, at times zlib and a sort; best of five."""
     return min(_timed_once(_reference) for _ in range(5)) / REFERENCE_ROUNDS
 
 

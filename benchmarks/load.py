@@ -33,7 +33,8 @@ def topics_and_payloads(
         turn = k // len(devices)
         payload = (
             f'{{"ts":{start_ms + k - first},"dim":80.0,"u":{225 + k % 13}.4,"i":0.412,"p":{70 + k % 17}.5,'
-            f'"pf":0.95,"e":{1000 + turn}.25,"f":50.01,"h":{5000 + turn}.5,"n":812,"tc":41.5,"tg":48.0,"lf":false}}'
+            f'"pf":0.95,"e":{1000 + turn}.25,"f":50.01,"h":{5000 + turn}.5,"n":812,"tc":41.5,'
+            f'"tg":48.0,"lf":false}}'
         )
         yield f"city/{area}/luminaire/{device}/up", payload.encode()
 

@@ -1,7 +1,7 @@
 """The same load into what others use. In: counts. Out: the bench report, one run a peer.
 
-The gateway first, then Telegraf and Node-RED where their binaries are on PATH, each between a mosquitto of its
-own and the same discarding store; who is not there is named as absent. Configurations are made here.
+The gateway first, then Telegraf and Node-RED where their binaries are on PATH, each between a mosquitto of
+its own and the same discarding store; who is not there is named as absent. Configurations are made here.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ NUMBERS = ("dim", "u", "i", "p", "pf", "e", "f", "h", "n", "tc", "tg")
 
 
 def measure(messages: int = 200_000, devices: int = 5000) -> Report:
-    """``ratio`` of a peer's run: CPU of the gateway a message over the peer's. The headline is the gateway's."""
+    """``ratio`` of a peer's run: CPU of the gateway a message over the peer's."""
     absent = [peer for peer in PEERS if shutil.which(peer) is None]
     gateway = end_to_end.through(GATEWAY, messages, devices, store="discard")
     own_us = gateway["cpu_us_per_message"]["gateway"]

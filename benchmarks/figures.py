@@ -10,6 +10,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,7 @@ def report(bench: str, runs: Sequence[Run], *, headline: str = "", absent: Seque
         "bench": bench,
         "commit": commit(),
         "machine": machine(),
+        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "load_average": None,
         **top,
         "headline": chosen["name"],

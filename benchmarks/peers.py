@@ -121,9 +121,9 @@ def node_red(directory: Path, port: int, store: str) -> list[str]:
     )
     post = {"method": "POST", "ret": "txt", "url": f"{store}/write?db=citylight"}
     flow = [
-        {"id": "tab", "type": "tab", "label": "bench"},
+        {"id": "bench-tab", "type": "tab", "label": "bench"},
         {
-            "id": "broker",
+            "id": "bench-broker",
             "type": "mqtt-broker",
             "broker": "127.0.0.1",
             "port": str(port),
@@ -133,7 +133,7 @@ def node_red(directory: Path, port: int, store: str) -> list[str]:
             "sessionExpiry": "3600",
             "keepalive": "60",
         },
-        _node("in", "mqtt in", "json", topic=TOPIC, qos="1", datatype="utf8", broker="broker"),
+        _node("in", "mqtt in", "json", topic=TOPIC, qos="1", datatype="utf8", broker="bench-broker"),
         _node("json", "json", "line", property="payload", action="obj"),
         _node("line", "function", "join", func=line, outputs=1),
         _node(
@@ -160,8 +160,10 @@ def node_red(directory: Path, port: int, store: str) -> list[str]:
 
 
 def _node(identity: str, kind: str, wire: str, **settings: object) -> dict[str, object]:
-    wires = [[wire]] if wire else [[]]
-    return {"id": identity, "type": kind, "z": "tab", "name": "", "wires": wires, **settings}
+    """Ids that no property's value equals; a place, or it would be taken for a configuration."""
+    wires = [[f"bench-{wire}"]] if wire else [[]]
+    place = {"z": "bench-tab", "x": 100, "y": 100}
+    return {"id": f"bench-{identity}", "type": kind, "name": "", "wires": wires, **place, **settings}
 
 
 CLIENT = "peer"

@@ -35,12 +35,17 @@ class Probe:
         self._subscribed = False
         self._packet_id = 0
         self._gauges = gauges
-        self.sent_ns: dict[str, int] = {}  # crossings whose event has not come
+        self._sent_ns: dict[str, list[int]] = {gauge: [] for gauge in gauges}
         self.latencies_ms: list[float] = []
         subscription = mqtt5.TopicFilter(events, max_qos=mqtt5.QoS.AT_LEAST_ONCE)
         self._ioc.sendall(mqtt5.SubscribePacket(1, [subscription]).write())
         while not self._subscribed:
             self._receive(10.0)
+
+    @property
+    def unheard(self) -> int:
+        """Crossings whose event has not come."""
+        return sum(map(len, self._sent_ns.values()))
 
     def run(self, rate: float, seconds: float) -> None:
         """Each gauge in turn rises above its limit and falls again half its turn later."""
@@ -50,7 +55,8 @@ class Probe:
         for k in range(max(1, int(rate * seconds))):
             at, gauge = began + k / rate, self._gauges[k % len(self._gauges)]
             heapq.heappush(due, (at, gauge, HIGH_MM))
-            heapq.heappush(due, (at + half_turn_s, gauge, LOW_MM))
+            if at + half_turn_s < began + seconds:
+                heapq.heappush(due, (at + half_turn_s, gauge, LOW_MM))
         while due:
             wait_s = due[0][0] - time.monotonic()
             if wait_s > 0:
@@ -59,7 +65,7 @@ class Probe:
             _, gauge, level_mm = heapq.heappop(due)
             self._publish(gauge, level_mm)
         deadline = time.monotonic() + LAST_S_MAX
-        while self.sent_ns and time.monotonic() < deadline:
+        while self.unheard and time.monotonic() < deadline:
             self._receive(0.5)
 
     def _publish(self, gauge: str, level_mm: int) -> None:
@@ -72,7 +78,7 @@ class Probe:
             packet_id=self._packet_id,
         ).write()
         if level_mm == HIGH_MM:
-            self.sent_ns[gauge] = time.monotonic_ns()
+            self._sent_ns[gauge].append(time.monotonic_ns())
         self._field.sendall(packet)
 
     def _receive(self, wait_s: float) -> None:
@@ -106,9 +112,9 @@ class Probe:
         payload = bytes(packet.payload or b"")
         if RAISED not in payload:
             return
-        sent_ns = self.sent_ns.pop(json.loads(payload)["data"]["device"], None)
-        if sent_ns is not None:
-            self.latencies_ms.append((heard_ns - sent_ns) / 1e6)
+        waiting = self._sent_ns.get(json.loads(payload)["data"]["device"])
+        if waiting:  # events of a device come in order
+            self.latencies_ms.append((heard_ns - waiting.pop(0)) / 1e6)
 
 
 def connect(port: int, client_id: str) -> socket.socket:
@@ -131,7 +137,7 @@ def main() -> None:
     print("ready", flush=True)
     input()
     probe.run(options.rate, options.seconds)
-    print(json.dumps({"latencies_ms": probe.latencies_ms, "unheard": len(probe.sent_ns)}), flush=True)
+    print(json.dumps({"latencies_ms": probe.latencies_ms, "unheard": probe.unheard}), flush=True)
 
 
 if __name__ == "__main__":

@@ -5,9 +5,10 @@ Source: issue "Faster than the broker that feeds it". Never measures, never roun
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from benchmarks import latency
 from benchmarks.end_to_end import FULL, STEADY
@@ -45,6 +46,10 @@ class Target:
 DISTURBED = "latency-disturbed"
 
 
+NOTHING: Final[Mapping[str, Any]] = defaultdict(lambda: defaultdict(lambda: None))
+"""The run that did not take place."""
+
+
 def _cpu(run: str = "") -> Callable[[Report], Figure]:
     return lambda report: _run(report, run)["cpu_us_per_message"].get("gateway")
 
@@ -62,7 +67,8 @@ def _own(name: str, run: str = "") -> Callable[[Report], Figure]:
 
 
 def _run(report: Report, name: str) -> Any:
-    return next(run for run in report["runs"] if run["name"] == (name or report["headline"]))
+    wanted = name or report["headline"]
+    return next((run for run in report["runs"] if run["name"] == wanted), NOTHING)
 
 
 STEADY_RATE = latency.RATES[-1]

@@ -11,7 +11,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from benchmarks import figures, suite, targets
+from benchmarks import figures, plot, suite, targets
 from benchmarks.end_to_end import STEADY
 from benchmarks.figures import Report
 
@@ -54,6 +54,11 @@ def test_kept_results_follow_the_schema_and_name_their_commit(file: Path) -> Non
     for report in reports.values():
         jsonschema.validate(report, SCHEMA)
         assert report["commit"].rstrip("+") == file.stem.rstrip("+")
+
+
+def test_the_picture_in_the_documents_shows_the_kept_results() -> None:
+    """``python -m benchmarks.plot`` after new results."""
+    assert plot.PICTURE.read_text(encoding="utf-8") == plot.picture(plot.kept())
 
 
 def run(name: str, cpu_us: float) -> dict[str, Any]:

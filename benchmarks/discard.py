@@ -29,7 +29,7 @@ def main() -> None:
             return web.Response(text=str(lines))
         body = await request.read()
         if request.path == "/write":
-            lines += body.count(b"\n")
+            lines += len(body.splitlines())
         if request.path == "/write" and len(body) > PASSED_BYTES_MAX:
             writes += 1
             if not options.passed_every or writes % options.passed_every:

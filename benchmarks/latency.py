@@ -29,6 +29,7 @@ ALARMS_LISTED = 20_000
 PASSED_EVERY = 20
 AWAY_SHARE = 0.3
 HISTORY_S = 1.0
+SYNC_S, SYNC_BYTES = 0.1, 4096
 HISTORY_FIELD = "active_power"
 
 
@@ -72,11 +73,8 @@ def at_rate(rate: int, devices: int, duration_s: float, store: str, *, disturbed
             time.sleep(SETTLE_S)
         before, meter = line.stored(), Meter(line.pids)
         plant.tell(probe, "go")
-        if disturbed:
-            with disturbance(line, duration_s) as done:
-                heard = json.loads(plant.hear(probe))
-        else:
-            heard, done = json.loads(plant.hear(probe)), {}
+        with disk(line) as synced_ms, disturbance(line, duration_s if disturbed else 0.0) as done:
+            heard = json.loads(plant.hear(probe))
         spent, stored = meter.cpu_s(), line.stored() - before
         if heard["unheard"]:
             raise RuntimeError(f"{heard['unheard']} crossings never became an event at the IOC")
@@ -88,16 +86,47 @@ def at_rate(rate: int, devices: int, duration_s: float, store: str, *, disturbed
             cpu_s=spent,
             latencies_ms=heard["latencies_ms"],
             rss_mb=rss_mb(line.gateway.pid),
-            figures={"crossings": len(heard["latencies_ms"]), **done},
+            figures={
+                "crossings": len(heard["latencies_ms"]),
+                "fdatasync_ms_p50": figures.percentiles(synced_ms)["p50"],
+                "fdatasync_ms_p99": figures.percentiles(synced_ms)["p99"],
+                **done,
+            },
         )
+
+
+@contextmanager
+def disk(line: plant.Line) -> Iterator[list[float]]:
+    """How long the disk takes for one fdatasync meanwhile: the part of a latency that is the machine's."""
+    ended = threading.Event()
+    synced_ms: list[float] = []
+
+    def sync() -> None:
+        with (line.directory / "disk").open("wb", buffering=0) as file:
+            while not ended.wait(SYNC_S):
+                file.write(bytes(SYNC_BYTES))
+                began = time.monotonic()
+                os.fdatasync(file.fileno())
+                synced_ms.append((time.monotonic() - began) * 1e3)
+
+    worker = threading.Thread(target=sync)
+    worker.start()
+    try:
+        yield synced_ms
+    finally:
+        ended.set()
+        worker.join()
 
 
 @contextmanager
 def disturbance(line: plant.Line, duration_s: float) -> Iterator[dict[str, float | None]]:
     """Pages and history all the time; the store stands still for a while and is then caught up with.
 
-    Yields what was done, filled in as it goes.
+    Yields what was done, filled in as it goes; nothing is where ``duration_s`` is 0.
     """
+    if not duration_s:
+        yield {}
+        return
     done: dict[str, float | None] = {"pages": 0, "histories": 0, "backlog": 0}
     ended = threading.Event()
     workers = [

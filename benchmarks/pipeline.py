@@ -20,18 +20,18 @@ def measure(messages: int = 600_000, devices: int = 5000) -> Report:
     return figures.report("pipeline", [through(messages, devices)])
 
 
-def through(messages: int, devices: int) -> Run:
-    """One stream through one gateway."""
+def through(messages: int, devices: int, *, unmeasured: int = 0) -> Run:
+    """One stream through one gateway; the first ``unmeasured`` messages only make it warm."""
     with ExitStack() as stack:
-        directory = plant.temporary(stack)
+        directory, total = plant.temporary(stack), messages + unmeasured
         ioc = stack.enter_context(Mosquitto(directory / "mosquitto"))
         store = stack.enter_context(InfluxDB(directory / "influxdb"))
         store.create("citylight")
         port, stream_port = free_port(), free_port()
         city = plant.write_city(directory, devices)
         _, address = plant.start_discard(stack, store.url)
-        start_ms = int(time.time() * 1000) - messages
-        counts = ("--messages", messages, "--start-ms", start_ms, "--devices", city.lamps)
+        start_ms = int(time.time() * 1000) - total
+        counts = ("--messages", total, "--start-ms", start_ms, "--devices", city.lamps)
         stream = plant.start_helper(stack, "broker", "--port", stream_port, *counts)
         plant.expect(stream, "ready")
         stream_url = f"mqtt://127.0.0.1:{stream_port}"
@@ -42,13 +42,17 @@ def through(messages: int, devices: int) -> Run:
         gateway = plant.start_gateway(stack, configuration)
         plant.expect(stream, "subscribed")
         start_s = plant.until_ready(gateway, port, devices, began)
-        meter = Meter({"gateway": gateway.pid, "stream": stream.pid})
+        pids = {"gateway": gateway.pid, "stream": stream.pid}
+        meter = Meter(pids)
         plant.tell(stream, "go")
-        what = f"{messages} messages stored"
-        plant.wait(lambda: plant.stored(port) >= messages, plant.STORED_S_MAX, what)
+        what, before = f"{total} messages stored", 0
+        if unmeasured:
+            plant.wait(lambda: plant.stored(port) >= unmeasured, plant.STORED_S_MAX, what)
+            before, meter = plant.stored(port), Meter(pids)
+        plant.wait(lambda: plant.stored(port) >= total, plant.STORED_S_MAX, what)
         return figures.run(
             f"{devices} devices",
-            messages=messages,
+            messages=total - before,
             devices=devices,
             seconds=meter.seconds,
             cpu_s=meter.cpu_s(),

@@ -50,8 +50,12 @@ def measure_all(names: Sequence[str], said: Callable[[str], None]) -> dict[str, 
     for name, bench, options in ALL:
         if names and name not in names:
             continue
-        said(name)
-        reports[name] = measure(bench, options) | {"bench": name}
+        said(f"{name} …")
+        try:
+            reports[name] = measure(bench, options) | {"bench": name}
+        except RuntimeError as error:  # a machine too busy for one bench may do for the next
+            said(f"{name}: {error}")
+            continue
         write(file, read(file) | reports)
     return read(file)
 

@@ -43,7 +43,7 @@ def bench(options: argparse.Namespace) -> int:
 
 def _all(suite: Any, options: argparse.Namespace) -> int:
     targets = importlib.import_module("benchmarks.targets")
-    reports = suite.measure_all(options.only, lambda name: Console(stderr=True).print(f"bench: {name} …"))
+    reports = suite.measure_all(options.only, lambda words: Console(stderr=True).print(f"bench: {words}"))
     verdicts = targets.verdicts(reports)
     _write(options.json, list(reports.values()))
     rows = [["target", "limit", "figure", "verdict"]]

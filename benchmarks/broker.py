@@ -57,6 +57,7 @@ class Replay:
     def stream(self, packets: list[bytes]) -> None:
         """Send all, never more than the receive maximum unacknowledged."""
         self._connection.setblocking(False)
+        self.acknowledged = 0
         sent, out = 0, memoryview(b"")
         while self.acknowledged < len(packets):
             if not out and sent < len(packets):
@@ -85,6 +86,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="replay a QoS 1 stream to one subscriber")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--messages", type=int, required=True)
+    parser.add_argument("--first", type=int, default=0, help="so many first, then wait for another line")
     parser.add_argument("--start-ms", type=int, required=True)
     parser.add_argument("--devices", type=Path, required=True, help="file with 'area device' lines")
     options = parser.parse_args()
@@ -96,9 +98,10 @@ def main() -> None:
             replay = Replay(connection)
             replay.greet()
             print("subscribed", flush=True)
-            input()
-            replay.stream(packets)
-            print("acknowledged", flush=True)
+            for stretch in filter(None, (packets[: options.first], packets[options.first :])):
+                input()
+                replay.stream(stretch)
+                print("acknowledged", flush=True)
 
 
 if __name__ == "__main__":

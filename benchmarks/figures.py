@@ -19,6 +19,7 @@ import numpy as np
 ROOT = Path(__file__).parent.parent
 PERCENTILES = {"p50": 50.0, "p90": 90.0, "p99": 99.0, "max": 100.0}
 PEERS = ("telegraf", "node-red")
+RUN_ONLY = ("name", "figures", "series")
 
 Run = dict[str, Any]
 Report = dict[str, Any]
@@ -61,7 +62,7 @@ def percentiles(latencies_ms: Sequence[float]) -> dict[str, float | None]:
 def report(bench: str, runs: Sequence[Run], *, headline: str = "", absent: Sequence[str] = ()) -> Report:
     """``headline`` names the run whose figures stand at the top (the first); ``absent`` peers not on PATH."""
     chosen = next((one for one in runs if one["name"] == headline), runs[0])
-    top = {key: value for key, value in chosen.items() if key not in ("name", "figures")}
+    top = {key: value for key, value in chosen.items() if key not in RUN_ONLY}
     return {
         "bench": bench,
         "commit": commit(),

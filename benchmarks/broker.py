@@ -13,7 +13,7 @@ from pathlib import Path
 
 import mqtt5
 
-from benchmarks.load import encode
+from benchmarks.load import devices_in, encode
 
 SEND_BYTES = 256 * 1024
 READ_BYTES = 256 * 1024
@@ -57,6 +57,7 @@ class Replay:
     def stream(self, packets: list[bytes]) -> None:
         """Send all, never more than the receive maximum unacknowledged."""
         self._connection.setblocking(False)
+        self.acknowledged = 0
         sent, out = 0, memoryview(b"")
         while self.acknowledged < len(packets):
             if not out and sent < len(packets):
@@ -85,12 +86,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="replay a QoS 1 stream to one subscriber")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--messages", type=int, required=True)
+    parser.add_argument("--first", type=int, default=0, help="so many first, then wait for another line")
     parser.add_argument("--start-ms", type=int, required=True)
     parser.add_argument("--devices", type=Path, required=True, help="file with 'area device' lines")
     options = parser.parse_args()
-    lines = options.devices.read_text(encoding="utf-8").splitlines()
-    devices = [(area, device) for area, device in map(str.split, lines)]
-    packets = encode(devices, options.messages, options.start_ms)
+    packets = encode(devices_in(options.devices), options.messages, options.start_ms)
     with socket.create_server(("127.0.0.1", options.port)) as server:
         print("ready", flush=True)
         while True:
@@ -98,9 +98,10 @@ def main() -> None:
             replay = Replay(connection)
             replay.greet()
             print("subscribed", flush=True)
-            input()
-            replay.stream(packets)
-            print("acknowledged", flush=True)
+            for stretch in filter(None, (packets[: options.first], packets[options.first :])):
+                input()
+                replay.stream(stretch)
+                print("acknowledged", flush=True)
 
 
 if __name__ == "__main__":

@@ -83,6 +83,29 @@ class When(StrEnum):
     LIGHT_DUE_ON = "light_due_on"
     LIGHT_DUE_OFF = "light_due_off"
     SUPPLY_DUE = "supply_due"
+    DAYLIGHT = "daylight"  # light due off by a photocell: the sun is high, whatever a programme says
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """What a rule can judge beside a profile's own fields: worked out of ``needs``, of one reading and the last."""
+
+    name: str
+    unit: str
+    needs: tuple[str, ...]
+
+
+DERIVED = {
+    derived.name: derived
+    for derived in (
+        Derived("dimming_deviation", "%", ("dimming_level",)),
+        Derived("metering_deviation", "%", ("active_power", "active_energy")),
+        Derived("energy_lost", "Wh", ("active_energy", "lamp_operating_hours")),
+        Derived("starts_beyond_plan", "1", ("switch_on_counter",)),
+        Derived("power_factor_margin", "1", ("power_factor", "active_power")),
+    )
+}
+"""Defined in docs/alarms.md; computed by the alarm room, named here so that profiles can be checked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +116,11 @@ class Rule:
     mirror image. ``of_expected`` True reads both limits as fractions of the expected power
     at the measured level. ``hold_s`` counts event time during which every judged sample broke
     the limit; ``samples_min`` is how many such samples there must be. ``scope`` names where it applies
-    instead of the rule of the same type without one: ``area:x``, ``cabinet:x``, ``feeder:x``, ``asset:x``,
-    "" everywhere; a rule that is not ``enabled`` only keeps the others away from there.
+    instead of the same rule (type, field, ``when``) without one: ``area:x``, ``cabinet:x``, ``feeder:x``,
+    ``asset:x``, "" everywhere; a rule that is not ``enabled`` only keeps the others away from there.
+    A reading that breaks a rule of a type in ``unless`` is not judged by this one. ``learned``: judged only
+    once the lamp has shown what is normal for it. ``heads``: also one dead head of several breaks it.
+    ``recorded``: its state is kept and shown, but it raises no alarm.
     """
 
     type: str
@@ -109,6 +135,10 @@ class Rule:
     of_expected: bool = False
     scope: str = ""
     enabled: bool = True
+    unless: tuple[str, ...] = ()
+    learned: bool = False
+    heads: bool = False
+    recorded: bool = False
 
 
 @dataclass(frozen=True, slots=True)

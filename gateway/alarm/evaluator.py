@@ -14,9 +14,12 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from gateway.alarm.expected import Expectation, ExpectedState, Light, Supply, lit
+from gateway.alarm.expected import Expectation, Light, lit
+from gateway.alarm.lamp_memory import LampMemory, Sight
+from gateway.alarm.options import AlarmOptions
 from gateway.alarm.order import live_in_order, occurrences
-from gateway.alarm.rule import METER_GUARD_W, RuleTable, limits, table
+from gateway.alarm.rule import METER_GUARD_W, RuleTable, head_shares, limits, table
+from gateway.alarm.scene import Scene, broken, conditions
 from gateway.fleet import BENCH, Fleet
 from gateway.model import TIME_ABSENT, Bools, Float64s, Int32s, Int64s, ProfileSpec, ReadingBatch, Rule
 
@@ -81,99 +84,47 @@ class RuleState:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Scene:
-    """n readings of one profile and the stateless verdicts [rules, n] on them.
-
-    ``sample`` was judged, ``breach`` broke the limit; powers and ``lit`` are None unless a rule asks.
-    """
-
-    rules: RuleTable
-    batch: ReadingBatch
-    rows: Int64s  # of the batch
-    asset: Int32s
-    values: Float64s
-    sample: Bools
-    breach: Bools
-    expected_w: Float64s | None
-    standby_w: Float64s | None
-    lit: Bools | None
-
-    def take(self, at: Int64s) -> _Scene:
-        return _Scene(
-            self.rules,
-            self.batch,
-            self.rows[at],
-            self.asset[at],
-            self.values[:, at],
-            self.sample[:, at],
-            self.breach[:, at],
-            None if self.expected_w is None else self.expected_w[at],
-            None if self.standby_w is None else self.standby_w[at],
-            None if self.lit is None else self.lit[at],
-        )
-
-    def healthy(self) -> Bools:
-        """Where a judged value is within the clear limit; bool[rules, n]."""
-        clear_at = limits(self.rules, self.rules.clear_at, self.expected_w, self.standby_w)
-        high, low = slice(0, self.rules.above), slice(self.rules.above, None)
-        healthy = self.sample.copy()
-        healthy[high] &= self.values[high] <= clear_at[high]
-        healthy[low] &= self.values[low] >= clear_at[low]
-        if self.lit is not None:
-            # A lamp that is off proves no repair: only a healthy lit sample ends a night rule.
-            healthy &= self.lit | ~self.rules.lit_only[:, np.newaxis]
-        return healthy
-
-    def crossing(self, at: int, rule: int, asset: int, onset_ns: int, reason: str | None) -> Crossing:
-        """Rule number ``rule`` at reading ``at``: ended for ``reason``, or begun where that is None."""
-        row, raised = self.rows[at], reason is None
-        column = self.rules.raise_at if raised else self.rules.clear_at
-        alone = self.take(np.array([at]))
-        limit = limits(self.rules, column, alone.expected_w, alone.standby_w)
-        return Crossing(
-            place=(int(self.batch.sequence[row]), int(self.batch.index[row]), int(self.batch.sample[row])),
-            device=int(self.batch.device[row]),
-            asset=asset,
-            rule=self.rules.rules[rule],
-            key=self.rules.keys[rule],
-            unit=self.rules.units[rule],
-            raised=raised,
-            onset_ns=onset_ns,
-            time_ns=int(self.batch.time_ns[row]),
-            value=float(self.values[rule, at]),
-            limit=float(limit[rule, 0]),
-            reason=reason or "",
-        )
-
-
 Float32s = npt.NDArray[np.float32]
 
 
 class Evaluator:
     """Rule state of a whole fleet; one per configuration."""
 
-    def __init__(self, fleet: Fleet, specs: Iterable[ProfileSpec], expectation: Expectation) -> None:
+    def __init__(
+        self,
+        fleet: Fleet,
+        specs: Iterable[ProfileSpec],
+        expectation: Expectation,
+        options: AlarmOptions | None = None,
+    ) -> None:
+        options = options or AlarmOptions()
         self._fleet = fleet
+        self._heads = head_shares(fleet, options.heads_margin)
         self._expectation = expectation
         spec_of = {spec.name: spec for spec in specs}
         self.tables = {name: table(spec, fleet) for name, spec in spec_of.items()}
         self.seen: dict[str, Float32s] = {}
         self.local = np.zeros(len(fleet.devices), dtype=np.int32)  # device row -> row in its RuleState
         self.states: dict[str, RuleState] = {}
+        self.memories: dict[str, LampMemory] = {}
         profiles = np.array([device.profile for device in fleet.devices], dtype=np.str_)
         for name, rules in self.tables.items():
             rows = np.flatnonzero(profiles == name).astype(np.int32)
             self.local[rows] = np.arange(len(rows), dtype=np.int32)
             self.states[name] = RuleState.empty(rows, len(rules.rules))
             # What explains a verdict; no verdict rests on it, so a snapshot leaves it out.
-            self.seen[name] = np.full((len(rows), len(spec_of[name].numeric)), np.nan, dtype=np.float32)
+            width = len(spec_of[name].numeric) + len(rules.derived)
+            self.seen[name] = np.full((len(rows), width), np.nan, dtype=np.float32)
+            if rules.remembers:
+                self.memories[name] = LampMemory(spec_of[name], rules.derived, rows, fleet, options)
+        # Lamps that were lit when last heard, for telling a dark sky from a fault.
+        self.shining = np.zeros(len(fleet.devices), dtype=np.bool_)
         self.busy = np.zeros(len(fleet.devices), dtype=np.bool_)
         self.latest_ns = np.full(len(fleet.devices), TIME_ABSENT, dtype=np.int64)
         # Assets whose circuit has had time for boot and self-tests; before, no lamp is judged by its light.
         self.settled: Bools = np.ones(len(fleet.assets), dtype=np.bool_)
-        # Assets at whose cabinet a crew is at work: that they burn by day is meant.
-        self.at_work: Bools = np.zeros(len(fleet.assets), dtype=np.bool_)
+        # Assets that burn by day for a reason that is not theirs: a crew, their circuit, a dark sky.
+        self.excused: Bools = np.zeros(len(fleet.assets), dtype=np.bool_)
         self.judged = self.late = self.replayed = self.on_bench = 0
 
     def judge(self, batch: ReadingBatch) -> Judgement:
@@ -186,13 +137,13 @@ class Evaluator:
         device, time_ns = batch.device[live], batch.time_ns[live]
         own = batch.time_from_device[live]
         self.latest_ns[device[own]] = time_ns[own]  # in order, so the last of a device is its latest
-        self.seen[batch.profile.name][self.local[device]] = batch.values[:, live].T
         asset = self._fleet.assets_at(device, time_ns)
         placed = asset != BENCH
         on_bench = len(live) - int(np.count_nonzero(placed))
         self.on_bench += on_bench
         self.judged += len(live) - on_bench
         if not rules.rules or not len(live):
+            self._see(rules, batch.values[:, live], device)
             return Judgement([], live, asset)
         scene = self._scene(rules, batch, live, asset, placed)
         self.busy[device[scene.breach.any(axis=0)]] = True
@@ -208,58 +159,75 @@ class Evaluator:
         crossings: list[Crossing] = []
         for at in occurrences(batch.device[scene.rows]):
             crossings += self._advance(scene, healthy, at)
+        crossings = [crossing for crossing in crossings if not crossing.rule.recorded]
         crossings.sort(key=lambda crossing: crossing.place)
         return Judgement(crossings, live, asset)
 
-    def unpower(self, off: Bools) -> list[tuple[int, str]]:
-        """Assets ``off`` lost power by plan: nothing burns there. (device row, rule key) that ended."""
-        ended = []
-        for name, rules in self.tables.items():
-            state = self.states[name]
-            burning = state.raised & rules.dark_only
-            if not burning.any():
-                continue
-            burning &= (off[state.asset] & (state.asset != BENCH))[:, np.newaxis]
-            state.raised &= ~burning
-            state.count[burning] = 0
-            ended += [(int(state.devices[row]), rules.keys[k]) for row, k in np.argwhere(burning)]
-        return sorted(ended)
+    def review(self, night: int, asset: Int32s, circuit: Int32s) -> None:
+        """Let the memories draw their conclusions; where each device stands and hangs, int32[devices]."""
+        for memory in self.memories.values():
+            memory.review(night, asset[memory.devices], circuit[memory.devices])
 
     def _scene(
         self, rules: RuleTable, batch: ReadingBatch, live: Int64s, asset: Int32s, placed: Bools
-    ) -> _Scene:
+    ) -> Scene:
         values = batch.values if len(live) == len(batch) else batch.values[:, live]
         sample: Bools = np.broadcast_to(placed, (len(rules.rules), len(live)))
-        expected_w = standby_w = lamps_lit = None
+        expected_w = standby_w = lamps_lit = heads = None
         if rules.conditional:
             known = np.maximum(asset, 0)  # BENCH is masked by ``placed``
+            device = batch.device[live]
             skew = np.where(batch.time_from_device[live], batch.skew_ns[live], 0)
             due = self._expectation.at(known, batch.time_ns[live], skew)
-            sample = sample & _conditions(due)[rules.when]
-            sample[rules.lit_only] &= self.settled[known]
-            sample[rules.dark_only] &= ~self.at_work[known]
+            settled = self.settled[known]
+            sample = sample & conditions(due)[rules.when]
+            sample[rules.lit_only] &= settled
+            sample[rules.dark_only] &= ~self.excused[known]
             standby_w = self._expectation.standby_w[known]
             if rules.power_row >= 0:
                 lamps_lit = lit(values[rules.power_row], standby_w)
-            if rules.of_expected:
+                self.shining[device] = lamps_lit
+            if rules.of_expected or rules.remembers:
                 level = due.level_due
                 if rules.level_row >= 0:
                     measured = values[rules.level_row]
                     level = np.where(np.isnan(measured), level, measured)
                 expected_w = self._expectation.expected_power_w(known, level)
                 sample[rules.missing] &= expected_w - standby_w >= METER_GUARD_W
+                if rules.remembers:
+                    judged = placed & settled & (due.light_due == Light.ON)
+                    sight = Sight(
+                        self.local[device], known, batch.time_ns[live], values, judged, due.steady,
+                        level, due.level_due, expected_w, standby_w,
+                    )  # fmt: skip
+                    values, expected_w, heads = self._remember(rules, sight, sample)
+        self._see(rules, values, batch.device[live])
         values = values[rules.field]
         sample = sample & ~np.isnan(values)
         if len(rules.scoped):
             sample[rules.scoped] &= rules.applies[:, np.maximum(asset, 0)]
-        raise_at = limits(rules, rules.raise_at, expected_w, standby_w)
-        breach = np.empty(values.shape, dtype=np.bool_)
-        np.greater(values[: rules.above], raise_at[: rules.above], out=breach[: rules.above])
-        np.less(values[rules.above :], raise_at[rules.above :], out=breach[rules.above :])
-        breach &= sample
-        return _Scene(rules, batch, live, asset, values, sample, breach, expected_w, standby_w, lamps_lit)
+        raise_at = limits(rules, rules.raise_at, expected_w, standby_w, None if heads is None else heads[0])
+        breach = broken(rules, values, raise_at, sample)
+        return Scene(
+            rules, batch, live, asset, values, sample, breach, expected_w, standby_w, lamps_lit, heads
+        )
 
-    def _moving(self, scene: _Scene, healthy: Bools) -> Int64s:
+    def _remember(self, rules: RuleTable, sight: Sight, sample: Bools) -> tuple[Float64s, Float64s, Float64s]:
+        """(values with those derived, power expected of this very lamp, shares that tell a dead head)."""
+        memory = self.memories[rules.profile]
+        values = np.concatenate((sight.values, memory.derive(sight)))
+        factor = memory.factor[sight.local]
+        proven = ~np.isnan(factor)
+        sample[rules.learned] &= proven & sight.steady
+        sample[rules.followed] &= memory.followed[sight.local]
+        heads = np.where(proven, self._heads[:, sight.asset], 0.0)
+        return values, sight.expected_w * np.where(proven, factor, 1.0), heads
+
+    def _see(self, rules: RuleTable, values: Float64s, device: Int32s) -> None:
+        """Keep what an explanation shows."""
+        self.seen[rules.profile][self.local[device], : len(values)] = values.T
+
+    def _moving(self, scene: Scene, healthy: Bools) -> Int64s:
         """Readings of devices whose state is not the same after this scene; a standing alarm mostly is."""
         state, device = self.states[scene.rules.profile], scene.batch.device[scene.rows]
         row = self.local[device]
@@ -268,7 +236,7 @@ class Evaluator:
         changes |= state.asset[row] != scene.asset
         return np.flatnonzero(np.isin(device, device[changes])) if changes.any() else np.empty(0, np.int64)
 
-    def _advance(self, scene: _Scene, all_healthy: Bools, at: Int64s) -> list[Crossing]:
+    def _advance(self, scene: Scene, all_healthy: Bools, at: Int64s) -> list[Crossing]:
         """Move the state of the distinct devices of the readings ``at`` by one reading each."""
         rules, state = scene.rules, self.states[scene.rules.profile]
         device, asset = scene.batch.device[scene.rows[at]], scene.asset[at]
@@ -294,7 +262,7 @@ class Evaluator:
         state.count[row], state.raised[row] = count, raised
         self.busy[device] = ((count > 0) | raised).any(axis=1)
         return [
-            scene.crossing(int(at[k]), int(r), int(place[k]), int(times[k, r]), reason)
+            _crossing(scene, int(at[k]), int(r), int(place[k]), int(times[k, r]), reason)
             for mask, place, times, reason in (
                 (left, was_at, onset, "configuration"),
                 (ended, asset, since, ""),
@@ -304,13 +272,21 @@ class Evaluator:
         ]
 
 
-def _conditions(due: ExpectedState) -> Bools:
-    """For each ``When`` (in the order of WHENS) the readings at which it holds, bool[4, n]."""
-    return np.stack(
-        (
-            np.ones(len(due.light_due), dtype=np.bool_),
-            due.light_due == Light.ON,
-            due.light_due == Light.OFF,
-            due.supply_due == Supply.ON,
-        )
+def _crossing(scene: Scene, at: int, rule: int, asset: int, onset_ns: int, reason: str | None) -> Crossing:
+    """Rule number ``rule`` at reading ``at``: ended for ``reason``, or begun where that is None."""
+    row, raised = scene.rows[at], reason is None
+    limit = scene.take(np.array([at])).limits(clear=not raised)
+    return Crossing(
+        place=scene.place(at),
+        device=int(scene.batch.device[row]),
+        asset=asset,
+        rule=scene.rules.rules[rule],
+        key=scene.rules.keys[rule],
+        unit=scene.rules.units[rule],
+        raised=raised,
+        onset_ns=onset_ns,
+        time_ns=int(scene.batch.time_ns[row]),
+        value=float(scene.values[rule, at]),
+        limit=float(limit[rule, 0]),
+        reason=reason or "",
     )

@@ -88,7 +88,7 @@ class When(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Derived:
-    """What a rule can judge beside a profile's own fields: worked out of ``needs``, of one reading and the last."""
+    """What a rule can judge beside a profile's own fields: worked out of ``needs``, now and before."""
 
     name: str
     unit: str

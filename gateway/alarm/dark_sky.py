@@ -1,4 +1,4 @@
-"""Whether the sky is dark by day. In: which photocell lamps are lit, and where. Out: places where that is meant.
+"""Whether the sky is dark by day. In: which photocell lamps are lit, and where. Out: where that is meant.
 
 A storm at noon lights the photocell lamps of a whole quarter: no fault of any of them (field notes 3).
 """
@@ -20,7 +20,7 @@ LAMPS_MIN: Final = 3
 
 
 class DarkSky:
-    """``photocell`` bool[assets]: who decides by the sky; in front of the last entry, which stands for BENCH."""
+    """``photocell`` bool[assets + 1]: who decides by the sky; the last entry stands for BENCH."""
 
     def __init__(self, fleet: Fleet, share: float) -> None:
         programmes = fleet.programme_by_id
@@ -44,7 +44,7 @@ class DarkSky:
         self._around = np.array(around, dtype=np.int64).reshape(len(number), len(steps))
 
     def meant(self, asset: Int32s, lit: Bools) -> Bools:
-        """Assets under a dark sky, bool[assets]; ``lit`` says it of the photocell lamps heard lately, at ``asset``."""
+        """Assets under a dark sky, bool[assets]; ``lit``: of the photocell lamps heard, at ``asset``."""
         meant = np.zeros(len(self.photocell) - 1, dtype=np.bool_)
         if not lit.any():
             return meant

@@ -18,8 +18,9 @@ from gateway.alarm.expected import Expectation, Light, lit
 from gateway.alarm.lamp_memory import LampMemory, Sight
 from gateway.alarm.options import AlarmOptions
 from gateway.alarm.order import live_in_order, occurrences
-from gateway.alarm.rule import METER_GUARD_W, RuleTable, head_shares, limits, table
+from gateway.alarm.rule import METER_GUARD_W, SECOND_NS, RuleTable, head_shares, limits, table
 from gateway.alarm.scene import Scene, broken, conditions
+from gateway.alarm.timing import Times, Timing
 from gateway.fleet import BENCH, Fleet
 from gateway.model import TIME_ABSENT, Bools, Float64s, Int32s, Int64s, ProfileSpec, ReadingBatch, Rule
 
@@ -119,6 +120,7 @@ class Evaluator:
                 self.memories[name] = LampMemory(spec_of[name], rules.derived, rows, fleet, options)
         # Lamps that were lit when last heard, for telling a dark sky from a fault.
         self.shining = np.zeros(len(fleet.devices), dtype=np.bool_)
+        self.timing = Timing(len(fleet.devices))
         self.busy = np.zeros(len(fleet.devices), dtype=np.bool_)
         self.latest_ns = np.full(len(fleet.devices), TIME_ABSENT, dtype=np.int64)
         # Assets whose circuit has had time for boot and self-tests; before, no lamp is judged by its light.
@@ -138,14 +140,18 @@ class Evaluator:
         own = batch.time_from_device[live]
         self.latest_ns[device[own]] = time_ns[own]  # in order, so the last of a device is its latest
         asset = self._fleet.assets_at(device, time_ns)
-        placed = asset != BENCH
-        on_bench = len(live) - int(np.count_nonzero(placed))
+        times = self.timing.of(batch, live, device, round(batch.profile.interval_s * SECOND_NS))
+        believed = np.flatnonzero(times.believe)
+        self.late += len(live) - len(believed)
+        placed = asset[believed] != BENCH
+        on_bench = len(believed) - int(np.count_nonzero(placed))
         self.on_bench += on_bench
-        self.judged += len(live) - on_bench
-        if not rules.rules or not len(live):
-            self._see(rules, batch.values[:, live], device)
+        self.judged += len(believed) - on_bench
+        if not rules.rules or not len(believed):
+            self._see(rules, batch.values[:, live[believed]], device[believed])
             return Judgement([], live, asset)
-        scene = self._scene(rules, batch, live, asset, placed)
+        scene = self._scene(rules, batch, live[believed], asset[believed], times.take(believed))
+        device = device[believed]
         self.busy[device[scene.breach.any(axis=0)]] = True
         touched = np.flatnonzero(self.busy[device])
         if not len(touched):
@@ -169,16 +175,16 @@ class Evaluator:
             memory.review(night, asset[memory.devices], circuit[memory.devices])
 
     def _scene(
-        self, rules: RuleTable, batch: ReadingBatch, live: Int64s, asset: Int32s, placed: Bools
+        self, rules: RuleTable, batch: ReadingBatch, live: Int64s, asset: Int32s, times: Times
     ) -> Scene:
+        placed = asset != BENCH
         values = batch.values if len(live) == len(batch) else batch.values[:, live]
         sample: Bools = np.broadcast_to(placed, (len(rules.rules), len(live)))
         expected_w = standby_w = lamps_lit = heads = None
         if rules.conditional:
             known = np.maximum(asset, 0)  # BENCH is masked by ``placed``
             device = batch.device[live]
-            skew = np.where(batch.time_from_device[live], batch.skew_ns[live], 0)
-            due = self._expectation.at(known, batch.time_ns[live], skew)
+            due = self._expectation.at(known, times.time_ns, times.margin_ns)
             settled = self.settled[known]
             sample = sample & conditions(due)[rules.when]
             sample[rules.lit_only] &= settled
@@ -197,7 +203,7 @@ class Evaluator:
                 if rules.remembers:
                     judged = placed & settled & (due.light_due == Light.ON)
                     sight = Sight(
-                        self.local[device], known, batch.time_ns[live], values, judged, due.steady,
+                        self.local[device], known, times.time_ns, values, times.spaced, judged, due.steady,
                         level, due.level_due, expected_w, standby_w,
                     )  # fmt: skip
                     values, expected_w, heads = self._remember(rules, sight, sample)
@@ -209,8 +215,9 @@ class Evaluator:
         raise_at = limits(rules, rules.raise_at, expected_w, standby_w, None if heads is None else heads[0])
         breach = broken(rules, values, raise_at, sample)
         return Scene(
-            rules, batch, live, asset, values, sample, breach, expected_w, standby_w, lamps_lit, heads
-        )
+            rules, batch, live, times.time_ns, times.own, asset,
+            values, sample, breach, expected_w, standby_w, lamps_lit, heads,
+        )  # fmt: skip
 
     def _remember(self, rules: RuleTable, sight: Sight, sample: Bools) -> tuple[Float64s, Float64s, Float64s]:
         """(values with those derived, power expected of this very lamp, shares that tell a dead head)."""
@@ -240,13 +247,13 @@ class Evaluator:
         """Move the state of the distinct devices of the readings ``at`` by one reading each."""
         rules, state = scene.rules, self.states[scene.rules.profile]
         device, asset = scene.batch.device[scene.rows[at]], scene.asset[at]
-        row, time_ns = self.local[device], scene.batch.time_ns[scene.rows[at], np.newaxis]
+        row, time_ns = self.local[device], scene.time_ns[at, np.newaxis]
         onset, count, raised, was_at = state.since[row], state.count[row], state.raised[row], state.asset[row]
         moved = (was_at != asset)[:, np.newaxis]
         left = raised & moved
         raised = raised & ~moved
         breach, sample, healthy = scene.breach[:, at].T, scene.sample[:, at].T, all_healthy[:, at].T
-        own = scene.batch.time_from_device[scene.rows[at], np.newaxis]
+        own = scene.own[at, np.newaxis]
         # Between two clocks, or where one went back, no time has passed that could be counted.
         turned = sample & ((state.own[row] != own) | (time_ns < onset))
         count = np.where(moved | (turned & ~raised), 0, count)
@@ -285,7 +292,7 @@ def _crossing(scene: Scene, at: int, rule: int, asset: int, onset_ns: int, reaso
         unit=scene.rules.units[rule],
         raised=raised,
         onset_ns=onset_ns,
-        time_ns=int(scene.batch.time_ns[row]),
+        time_ns=int(scene.time_ns[at]),
         value=float(scene.values[rule, at]),
         limit=float(limit[rule, 0]),
         reason=reason or "",

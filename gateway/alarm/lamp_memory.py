@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 
 from gateway.alarm.options import AlarmOptions
+from gateway.alarm.order import exchange
 from gateway.fleet import BENCH, Fleet
 from gateway.model import Bools, Float64s, Int32s, Int64s, ProfileSpec
 
@@ -19,7 +20,7 @@ HOUR_NS: Final = 3_600_000_000_000
 PAIR_H_MAX: Final = 3.0
 """Readings further apart say nothing of what happened between them: a night, an outage."""
 
-METER_STEPS_WH: Final = 5.0  # energy expected between two readings must be told from the register's steps
+METER_STEPS_WH: Final = 3.0  # energy expected between two readings must be told from the register's steps
 DIMMED_BELOW: Final = 90.0
 RATIOS: Final = (0.4, 2.2)  # beyond, a lamp is faulty and not merely another type
 WEIGHT_MAX: Final = 64  # samples after which what is normal follows slowly
@@ -37,13 +38,15 @@ _NO_RATIOS: Final = np.array([0, 0, np.iinfo(np.int32).max, 0], dtype=np.int64)
 class Sight:
     """n readings of one profile and what was due; ``local`` are rows of the memory.
 
-    ``judged``: settled, placed, and light due on. ``expected_w`` is by the inventory, at ``level``.
+    ``spaced``: the time between two readings is known. ``judged``: settled, placed, and light due on.
+    ``expected_w`` is by the inventory, at ``level``.
     """
 
     local: Int32s
     asset: Int32s
     time_ns: Int64s
     values: Float64s
+    spaced: Bools
     judged: Bools
     steady: Bools
     level: Float64s
@@ -55,10 +58,10 @@ class Sight:
 class LampMemory:
     """Of all devices of one profile.
 
-    ``factor`` [d]: power of the lamp over what its type lets expect (unit spread, constant light, a wrong type
-    in the inventory), NaN until it has shown it. ``followed`` [d]: it has kept its programme for a night.
-    ``starts`` [d, NIGHTS]: switch-ons while light was due, tonight first; ``excess`` [d]: those beyond plan
-    of the second worst night.
+    ``factor`` [d]: power of the lamp over what its type lets expect (unit spread, constant light, a wrong
+    type in the inventory), NaN until it has shown it. ``followed`` [d]: it has kept its programme for a
+    night. ``starts`` [d, NIGHTS]: switch-ons while light was due, tonight first; ``excess`` [d]: those beyond
+    plan of the second worst night.
     """
 
     def __init__(
@@ -103,7 +106,8 @@ class LampMemory:
             if row >= 0:
                 now[:, column] = sight.values[row]
         now[~sight.judged, _STARTS] = np.nan
-        before = self._exchange(sight.local, now)
+        now[~sight.spaced, _ENERGY] = np.nan  # in order of arrival, which is not that of measuring
+        before = exchange(self.last, sight.local, now)
         hours = (now[:, _TIME] - before[:, _TIME]) / HOUR_NS
         near = (hours > 0.0) & (hours <= PAIR_H_MAX)
         self._count_starts(sight.local, near, now[:, _STARTS] - before[:, _STARTS])
@@ -152,16 +156,6 @@ class LampMemory:
         self.last[local], self.factor[local], self.weight[local] = np.nan, np.nan, 0
         self.ratios[local] = _NO_RATIOS
         self.starts[local], self.excess[local], self.kept[local], self.followed[local] = 0, 0.0, 0, False
-
-    def _exchange(self, local: Int32s, now: Float64s) -> Float64s:
-        """What each reading's device last said before it; ``now`` takes that place."""
-        before = self.last[local]
-        order = np.argsort(local, kind="stable")
-        again = np.flatnonzero(local[order[1:]] == local[order[:-1]])
-        if len(again):
-            before[order[again + 1]] = now[order[again]]
-        self.last[local[order]] = now[order]  # of repeated rows the last one stays
-        return before
 
     def _count_starts(self, local: Int32s, near: Bools, starts: Float64s) -> None:
         rose = np.flatnonzero(near & (starts > 0))

@@ -6,10 +6,14 @@ Never keeps state; the latest judged time per device comes in as an argument.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from gateway.model import Bools, Int32s, Int64s, ReadingBatch
+
+Scalar = TypeVar("Scalar", np.int64, np.float64)
 
 
 def live_in_order(batch: ReadingBatch, latest_ns: Int64s) -> Int64s:
@@ -41,6 +45,20 @@ def _above_all_before(time_ns: Int64s, again: Bools) -> Bools:
     above = np.ones(len(key), dtype=np.bool_)
     above[1:] = key[1:] > np.maximum.accumulate(key)[:-1]
     return above
+
+
+def exchange(memory: npt.NDArray[Scalar], row: Int32s, now: npt.NDArray[Scalar]) -> npt.NDArray[Scalar]:
+    """What each reading's ``row`` of ``memory`` last held before it; ``now`` takes its place, in order."""
+    before = memory[row]
+    order = np.argsort(row, kind="stable")
+    again = np.flatnonzero(row[order[1:]] == row[order[:-1]])
+    if len(again):
+        before[order[again + 1]] = now[order[again]]
+        last = order[np.flatnonzero(np.append(np.diff(row[order]), 1))]
+        memory[row[last]] = now[last]
+    else:
+        memory[row] = now
+    return before
 
 
 def occurrences(device: Int32s) -> Iterator[Int64s]:

@@ -160,7 +160,7 @@ def limits(
 
 
 def head_shares(fleet: Fleet, margin: float) -> Float64s:
-    """Shares of its expected power below which an asset has a dead head, and above which none; [2, assets]."""
+    """Shares of its power below which an asset has a dead head, and above which none; float64[2, assets]."""
     heads = np.array([max(asset.heads, 1) for asset in fleet.assets] or [1], dtype=np.float64)
     several = heads > 1
     return np.stack(

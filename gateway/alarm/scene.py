@@ -24,6 +24,8 @@ class Scene:
     rules: RuleTable
     batch: ReadingBatch
     rows: Int64s  # of the batch
+    time_ns: Int64s
+    own: Bools  # by the device's clock
     asset: Int32s
     values: Float64s
     sample: Bools
@@ -38,6 +40,8 @@ class Scene:
             self.rules,
             self.batch,
             self.rows[at],
+            self.time_ns[at],
+            self.own[at],
             self.asset[at],
             self.values[:, at],
             self.sample[:, at],
@@ -73,7 +77,7 @@ class Scene:
 
 
 def broken(rules: RuleTable, values: Float64s, raise_at: Float64s, sample: Bools) -> Bools:
-    """Which of the judged values break their limit; ``sample`` loses what another rule accounts for."""
+    """Which of the judged values break their limit, and no limit that accounts for it."""
     breach = np.empty(values.shape, dtype=np.bool_)
     np.greater(values[: rules.above], raise_at[: rules.above], out=breach[: rules.above])
     np.less(values[rules.above :], raise_at[rules.above :], out=breach[rules.above :])
@@ -81,8 +85,7 @@ def broken(rules: RuleTable, values: Float64s, raise_at: Float64s, sample: Bools
     if rules.unless:
         before = breach.copy()
         for rule, others in rules.unless:
-            sample[rule] &= ~before[others].any(axis=0)
-        breach &= sample
+            breach[rule] &= ~before[others].any(axis=0)
     return breach
 
 

@@ -1,7 +1,7 @@
 """Where a rule applies. In: rules with scopes, the inventory. Out: for each rule the assets it applies to.
 
-Of the rules of one type, field and condition the closest scope wins: asset, feeder, cabinet, the area and those around it, the
-city, everywhere. Never looks at limits.
+Of the rules of one type, field and condition the closest scope wins: asset, feeder, cabinet, the area and
+those around it, the city, everywhere. Never looks at limits.
 """
 
 from __future__ import annotations

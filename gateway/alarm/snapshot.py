@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 import zstandard
 
-from gateway.alarm import group_memory
+from gateway.alarm import group_memory, lamp_record, timing
 from gateway.alarm.circles import Circle
 from gateway.alarm.evaluator import Evaluator, RuleState
 from gateway.alarm.group_memory import mapped
@@ -64,6 +64,9 @@ class _Content(msgspec.Struct, array_like=True):
     ended_ns: list[tuple[str, str, int]]
     counts: tuple[int, int, int, int]
     groups: group_memory.Groups | None = None
+    lag_ns: bytes = b""  # int64[devices]
+    shining: bytes = b""  # bool[devices]
+    lamps: list[lamp_record.Kept] = []
 
 
 class _Head(msgspec.Struct, array_like=True):
@@ -90,6 +93,9 @@ def pack(engine: AlarmEngine) -> bytes:
         ended_ns=[(*key, time_ns) for key, time_ns in sorted(ledger.ended_ns.items())],
         counts=(evaluator.judged, evaluator.late, evaluator.replayed, evaluator.on_bench),
         groups=group_memory.pack(engine),
+        lag_ns=evaluator.timing.lag_ns.tobytes(),
+        shining=evaluator.shining.tobytes(),
+        lamps=[lamp_record.pack(fleet, name, memory) for name, memory in sorted(evaluator.memories.items())],
     )
     return zstandard.compress(msgspec.msgpack.encode(content), _COMPRESSION_LEVEL)
 
@@ -107,6 +113,12 @@ def unpack(packed: bytes, engine: AlarmEngine) -> None:
     evaluator.judged, evaluator.late, evaluator.replayed, evaluator.on_bench = content.counts
     for kept in content.rules:
         _unpack_rules(kept, fleet, evaluator)
+    if content.lag_ns:
+        evaluator.timing.lag_ns = mapped(content.lag_ns, rows, timing.UNHEARD, size)
+        evaluator.shining = mapped(content.shining, rows, 0, size, np.bool_)
+    for lamps in content.lamps:
+        if lamps.profile in evaluator.memories:
+            lamp_record.unpack(lamps, fleet, evaluator.memories[lamps.profile])
     if content.drawn_ns is not None:
         onsets = {fleet.device_row[d]: onset for d, onset in content.onset_ns if d in fleet.device_row}
         circles = [_circle(circle) for circle in content.circles]

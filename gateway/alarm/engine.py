@@ -155,8 +155,11 @@ class AlarmEngine:
     def settle(self) -> None:
         """Tell the evaluator which assets have had power for long enough."""
         self.evaluator.settled = np.append(self.energised.settled(), True)[self._circuit[:-1]]
-        # By day a switched circuit with power is the circuit's matter, and no lamp's.
-        excused = np.append(self.causes.supply.busy(), False)[self._circuit[:-1]] | self.fleet.group_switched
+        # By day a switched circuit with power is the circuit's matter, and no lamp's; nor that of a lamp
+        # nearby, which may hang on it whatever the inventory says.
+        cabinet, astray = self.circuits.cabinet, self.energised.stray | self.causes.supply.busy()
+        astray |= np.isin(cabinet, cabinet[astray & (cabinet != BENCH)])
+        excused = np.append(astray, False)[self._circuit[:-1]] | self.fleet.group_switched
         self.evaluator.excused = excused | self._dark_sky()
 
     def _dark_sky(self) -> Bools:

@@ -100,7 +100,7 @@ class Evaluator:
     ) -> None:
         options = options or AlarmOptions()
         self._fleet = fleet
-        self._heads = head_shares(fleet, options.heads_margin)
+        self.heads = head_shares(fleet, options.heads_margin)
         self._expectation = expectation
         spec_of = {spec.name: spec for spec in specs}
         self.tables = {name: table(spec, fleet) for name, spec in spec_of.items()}
@@ -227,7 +227,7 @@ class Evaluator:
         proven = ~np.isnan(factor)
         sample[rules.learned] &= proven & sight.steady
         sample[rules.followed] &= memory.followed[sight.local]
-        heads = np.where(proven, self._heads[:, sight.asset], 0.0)
+        heads = np.where(proven, self.heads[:, sight.asset], 0.0)
         return values, sight.expected_w * np.where(proven, factor, 1.0), heads
 
     def _see(self, rules: RuleTable, values: Float64s, device: Int32s) -> None:

@@ -25,7 +25,8 @@ DIMMED_BELOW: Final = 90.0
 RATIOS: Final = (0.4, 2.2)  # beyond, a lamp is faulty and not merely another type
 WEIGHT_MAX: Final = 64  # samples after which what is normal follows slowly
 NIGHTS: Final = 3
-MATCHED_MIN, DEVIATED_MAX, DIMMED_MIN = 4, 1, 2  # of a night that followed the programme
+MATCHED_MIN, DIMMED_MIN = 4, 2  # samples of a night that followed the programme, and none that did not
+CIRCUIT_MIN: Final = 4  # lamps of which half tell of a supply loss
 STARTS_COUNTED_MAX: Final = 10_000
 PF_LEVELS, PF_LIMITS = (10.0, 50.0), (0.60, 0.85)  # TALQ's example of a threshold by level
 PF_LEVEL_MIN, PF_POWER_MIN_W = 50.0, 20.0
@@ -143,7 +144,7 @@ class LampMemory:
         if night > self.night:
             matched, dimmed, deviated = self.kept.T
             whole = (dimmed >= DIMMED_MIN) | ~self._dims[np.maximum(asset, 0)]
-            self.followed |= (matched >= MATCHED_MIN) & (deviated <= DEVIATED_MAX) & whole & (asset != BENCH)
+            self.followed |= (matched >= MATCHED_MIN) & (deviated == 0) & whole & (asset != BENCH)
             self.kept[:] = 0
             shift = min(night - self.night, NIGHTS) if self.night else 0
             self.starts = np.roll(self.starts, shift, axis=1)
@@ -211,12 +212,15 @@ class LampMemory:
                 else candidates[circuit[candidates] == BENCH]
             )
             beyond = self.starts[rows]
-            if number != BENCH:
+            if number != BENCH and len(rows) >= CIRCUIT_MIN:
                 beyond = beyond - np.median(beyond, axis=0)
             self.excess[rows] = np.sort(beyond, axis=1)[:, -2]
 
     def _dimming(self, sight: Sight) -> Float64s:
-        """Points off the level due; full light proves nothing of a lamp that is to be dimmed later."""
+        """Points off the level due; what is as due proves nothing of a lamp that never kept its programme.
+
+        Neither does full light of a lamp that is to be dimmed later.
+        """
         off = np.abs(sight.values[self._level_row] - sight.level_due)
         told = sight.judged & sight.steady & ~np.isnan(off)
         wrong = off > self._options.dimming_tolerance
@@ -225,7 +229,7 @@ class LampMemory:
             rows = np.flatnonzero(which)
             if len(rows):
                 np.add.at(self.kept[:, column], sight.local[rows], 1)
-        proves = wrong | dimmed | ~self._dims[sight.asset]
+        proves = wrong | (self.followed[sight.local] & (dimmed | ~self._dims[sight.asset]))
         return np.where(told & proves, off, np.nan)
 
     def _energy_lost(self, sight: Sight, before: Float64s, now: Float64s) -> Float64s:

@@ -6,7 +6,7 @@ Never keeps state; the latest judged time per device comes in as an argument.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,10 @@ import numpy.typing as npt
 from gateway.model import Bools, Int32s, Int64s, ReadingBatch
 
 Scalar = TypeVar("Scalar", np.int64, np.float64)
+
+
+TWIN_NS: Final = 1_000_000
+"""A reading that came twice is stored a few nanoseconds apart; two samples of one millisecond are one."""
 
 
 def live_in_order(batch: ReadingBatch, latest_ns: Int64s) -> Int64s:
@@ -25,13 +29,13 @@ def live_in_order(batch: ReadingBatch, latest_ns: Int64s) -> Int64s:
     """
     rows = np.flatnonzero(~batch.replayed)
     own = np.flatnonzero(batch.time_from_device[rows])
-    device, time_ns = batch.device[rows[own]], batch.time_ns[rows[own]]
-    newer: Bools = time_ns > latest_ns[device]
+    device, time_ms = batch.device[rows[own]], batch.time_ns[rows[own]] // TWIN_NS
+    newer: Bools = time_ms > latest_ns[device] // TWIN_NS
     order = np.argsort(device, kind="stable")
     by_device = device[order]
     again = by_device[1:] == by_device[:-1]
     if again.any():
-        newer[order] &= _above_all_before(time_ns[order], np.concatenate(([False], again)))
+        newer[order] &= _above_all_before(time_ms[order], np.concatenate(([False], again)))
     live = np.ones(len(rows), dtype=np.bool_)
     live[own] = newer
     return rows[live]

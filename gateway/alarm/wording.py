@@ -22,6 +22,12 @@ NAMES: Final = {
     "controlGearFailure": ("Bộ nguồn hỏng", "Control gear failure"),
     "controlGearCommFailure": ("Mất liên lạc với bộ nguồn", "Control gear does not answer"),
     "dimmingFailure": ("Điều chỉnh độ sáng không theo lệnh", "Dimming failure"),
+    "cyclingFailure": ("Đèn chập chờn, tắt bật nhiều lần", "Lamp cycles on and off"),
+    "meteringFault": ("Công tơ của đèn đo sai", "Lamp meter faulty"),
+    "programmeMismatch": (
+        "Đèn chạy theo lịch khác với hồ sơ",
+        "Lamp keeps another programme than its record",
+    ),
     "supplyVoltageTooHigh": ("Điện áp nguồn quá cao", "Supply voltage too high"),
     "supplyVoltageTooLow": ("Điện áp nguồn quá thấp", "Supply voltage too low"),
     "supplyLoss": ("Mất nguồn điện", "Supply lost"),

@@ -215,7 +215,9 @@ class Naive:
         healthy = value <= clear_at if rule.above else value >= clear_at
         if rule.when is When.LIGHT_DUE_ON:
             healthy = healthy and r.get("active_power", np.nan) > standby + 3.0
-        state = self.state.setdefault((device, rule.type), {"raised": False, "since": 0, "count": 0, "own": r["own"]})
+        state = self.state.setdefault(
+            (device, rule.type), {"raised": False, "since": 0, "count": 0, "own": r["own"]}
+        )
         if state["raised"]:
             if healthy:
                 state.update(raised=False, count=0)

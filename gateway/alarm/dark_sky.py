@@ -1,7 +1,7 @@
 """Whether the sky is dark by day. In: which photocell lamps are lit, and where. Out: where that is meant.
 
-A storm at noon lights the photocell lamps of a whole quarter: no fault of any of them (field notes 3), nor of a
-neighbour that has a photocell the inventory does not know of.
+A storm at noon lights the photocell lamps of a whole quarter: no fault of any of them (field notes 3), nor of
+a neighbour that has a photocell the inventory does not know of.
 """
 
 from __future__ import annotations

@@ -18,8 +18,8 @@ from gateway.alarm.expected import Expectation, Light, lit
 from gateway.alarm.lamp_memory import LampMemory, Sight
 from gateway.alarm.options import AlarmOptions
 from gateway.alarm.order import live_in_order, occurrences
-from gateway.alarm.rule import METER_GUARD_W, SECOND_NS, RuleTable, head_shares, limits, table
-from gateway.alarm.scene import Scene, broken, conditions
+from gateway.alarm.rule import METER_GUARD_W, RuleTable, head_shares, limits, table
+from gateway.alarm.scene import Circumstances, Scene, broken
 from gateway.alarm.timing import Times, Timing
 from gateway.fleet import BENCH, Fleet
 from gateway.model import TIME_ABSENT, Bools, Float64s, Int32s, Int64s, ProfileSpec, ReadingBatch, Rule
@@ -131,7 +131,7 @@ class Evaluator:
 
     def judge(self, batch: ReadingBatch) -> Judgement:
         """Judge one batch; crossings come in journal order, of one reading the ends before the beginnings."""
-        live = live_in_order(batch, self.latest_ns)
+        live, distinct = live_in_order(batch, self.latest_ns)
         replayed = int(np.count_nonzero(batch.replayed))
         self.replayed += replayed
         self.late += len(batch) - replayed - len(live)
@@ -140,7 +140,7 @@ class Evaluator:
         own = batch.time_from_device[live]
         self.latest_ns[device[own]] = time_ns[own]  # in order, so the last of a device is its latest
         asset = self._fleet.assets_at(device, time_ns)
-        times = self.timing.of(batch, live, device, round(batch.profile.interval_s * SECOND_NS))
+        times = self.timing.of(batch, live, device, distinct=distinct)
         believed = np.flatnonzero(times.believe)
         self.late += len(live) - len(believed)
         placed = asset[believed] != BENCH
@@ -150,13 +150,14 @@ class Evaluator:
         if not rules.rules or not len(believed):
             self._see(rules, batch.values[:, live[believed]], device[believed])
             return Judgement([], live, asset)
-        scene = self._scene(rules, batch, live[believed], asset[believed], times.take(believed))
+        scene = self._scene(rules, batch, live[believed], asset[believed], times.take(believed), distinct)
         device = device[believed]
         self.busy[device[scene.breach.any(axis=0)]] = True
         touched = np.flatnonzero(self.busy[device])
         if not len(touched):
             return Judgement([], live, asset)
         scene = scene.take(touched)
+        np.logical_and(scene.sample, ~np.isnan(scene.values), out=scene.sample)
         healthy = scene.healthy()
         moving = self._moving(scene, healthy)
         if not len(moving):
@@ -175,21 +176,17 @@ class Evaluator:
             memory.review(night, asset[memory.devices], circuit[memory.devices])
 
     def _scene(
-        self, rules: RuleTable, batch: ReadingBatch, live: Int64s, asset: Int32s, times: Times
+        self, rules: RuleTable, batch: ReadingBatch, live: Int64s, asset: Int32s, times: Times, distinct: bool
     ) -> Scene:
-        placed = asset != BENCH
         values = batch.values if len(live) == len(batch) else batch.values[:, live]
-        sample: Bools = np.broadcast_to(placed, (len(rules.rules), len(live)))
+        placed, device = asset != BENCH, batch.device[live]
         expected_w = standby_w = lamps_lit = heads = None
         if rules.conditional:
             known = np.maximum(asset, 0)  # BENCH is masked by ``placed``
-            device = batch.device[live]
             due = self._expectation.at(known, times.time_ns, times.margin_ns)
-            settled = self.settled[known]
-            sample = sample & conditions(due)[rules.when]
-            sample[rules.lit_only] &= settled
-            sample[rules.dark_only] &= ~self.excused[known]
+            settled, always = self.settled[known], placed
             standby_w = self._expectation.standby_w[known]
+            power = programme = told = always
             if rules.power_row >= 0:
                 lamps_lit = lit(values[rules.power_row], standby_w)
                 self.shining[device] = lamps_lit
@@ -199,36 +196,33 @@ class Evaluator:
                     measured = values[rules.level_row]
                     level = np.where(np.isnan(measured), level, measured)
                 expected_w = self._expectation.expected_power_w(known, level)
-                sample[rules.missing] &= expected_w - standby_w >= METER_GUARD_W
+                told = expected_w - standby_w >= METER_GUARD_W
                 if rules.remembers:
-                    judged = placed & settled & (due.light_due == Light.ON)
+                    memory, local = self.memories[rules.profile], self.local[device]
+                    factor = memory.factor[local]
+                    power, programme = ~np.isnan(factor), memory.followed[local]
+                    heads = self.heads[:, known] * power
+                    expected_w = expected_w * np.where(power, factor, 1.0)
+                    power = power & due.steady
                     sight = Sight(
-                        self.local[device], known, times.time_ns, values, times.spaced, judged, due.steady,
-                        level, due.level_due, expected_w, standby_w,
+                        local, known, times.time_ns, values, times.spaced, distinct,
+                        settled & (due.light_due == Light.ON) & placed, due.steady, level, due.level_due,
+                        expected_w, programme,
                     )  # fmt: skip
-                    values, expected_w, heads = self._remember(rules, sight, sample)
-        self._see(rules, values, batch.device[live])
+                    values = np.concatenate((values, memory.derive(sight)))
+            now = Circumstances(due, placed, settled, self.excused[known], power, programme, told)
+            sample = now.open(rules.gates)[rules.gate]
+        else:
+            sample = np.repeat(placed[np.newaxis], len(rules.rules), axis=0)
+        self._see(rules, values, device)
         values = values[rules.field]
-        sample = sample & ~np.isnan(values)
         if len(rules.scoped):
             sample[rules.scoped] &= rules.applies[:, np.maximum(asset, 0)]
         raise_at = limits(rules, rules.raise_at, expected_w, standby_w, None if heads is None else heads[0])
-        breach = broken(rules, values, raise_at, sample)
         return Scene(
-            rules, batch, live, times.time_ns, times.own, asset,
-            values, sample, breach, expected_w, standby_w, lamps_lit, heads,
+            rules, batch, live, times.time_ns, times.own, asset, values, sample,
+            broken(rules, values, raise_at, sample), expected_w, standby_w, lamps_lit, heads,
         )  # fmt: skip
-
-    def _remember(self, rules: RuleTable, sight: Sight, sample: Bools) -> tuple[Float64s, Float64s, Float64s]:
-        """(values with those derived, power expected of this very lamp, shares that tell a dead head)."""
-        memory = self.memories[rules.profile]
-        values = np.concatenate((sight.values, memory.derive(sight)))
-        factor = memory.factor[sight.local]
-        proven = ~np.isnan(factor)
-        sample[rules.learned] &= proven & sight.steady
-        sample[rules.followed] &= memory.followed[sight.local]
-        heads = np.where(proven, self.heads[:, sight.asset], 0.0)
-        return values, sight.expected_w * np.where(proven, factor, 1.0), heads
 
     def _see(self, rules: RuleTable, values: Float64s, device: Int32s) -> None:
         """Keep what an explanation shows."""

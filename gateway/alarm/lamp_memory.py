@@ -20,6 +20,7 @@ HOUR_NS: Final = 3_600_000_000_000
 PAIR_H_MAX: Final = 3.0
 """Readings further apart say nothing of what happened between them: a night, an outage."""
 
+NOTED_ROWS_MAX: Final = 4096
 METER_STEPS_WH: Final = 3.0  # energy expected between two readings must be told from the register's steps
 DIMMED_BELOW: Final = 90.0
 RATIOS: Final = (0.4, 2.2)  # beyond, a lamp is faulty and not merely another type
@@ -40,7 +41,7 @@ class Sight:
     """n readings of one profile and what was due; ``local`` are rows of the memory.
 
     ``spaced``: the time between two readings is known. ``judged``: settled, placed, and light due on.
-    ``expected_w`` is by the inventory, at ``level``.
+    ``expected_w`` is that of this very lamp at ``level``, as far as known.
     """
 
     local: Int32s
@@ -48,12 +49,13 @@ class Sight:
     time_ns: Int64s
     values: Float64s
     spaced: Bools
+    distinct: bool
     judged: Bools
     steady: Bools
     level: Float64s
     level_due: Float64s
     expected_w: Float64s
-    standby_w: Float64s
+    followed: Bools
 
 
 class LampMemory:
@@ -98,46 +100,70 @@ class LampMemory:
         )  # samples tonight: as due, as due and dimmed, not as due
         self.asset: Int32s = np.full(count, BENCH, dtype=np.int32)  # where all this was seen
         self.night = 0
+        self._noted: list[Float64s] = []  # bounded: NOTED_ROWS_MAX and one block
+        self._noted_rows = 0
 
     def derive(self, sight: Sight) -> Float64s:
         """Take in readings in journal order; float64[len(derived), n], NaN where nothing can be said."""
-        now = np.full((len(sight.local), 5), np.nan)
+        now = np.empty((len(sight.local), 5))
         now[:, _TIME] = sight.time_ns
         for column, row in enumerate(self._rows, _POWER):
-            if row >= 0:
-                now[:, column] = sight.values[row]
+            now[:, column] = sight.values[row] if row >= 0 else np.nan
         now[~sight.judged, _STARTS] = np.nan
-        now[~sight.spaced, _ENERGY] = np.nan  # in order of arrival, which is not that of measuring
-        before = exchange(self.last, sight.local, now)
+        if not sight.spaced.all():
+            now[~sight.spaced, _ENERGY] = np.nan  # in order of arrival, which is not that of measuring
+        before = exchange(self.last, sight.local, now, distinct=sight.distinct)
         hours = (now[:, _TIME] - before[:, _TIME]) / HOUR_NS
         near = (hours > 0.0) & (hours <= PAIR_H_MAX)
-        self._count_starts(sight.local, near, now[:, _STARTS] - before[:, _STARTS])
-        expected_w = sight.expected_w * self.known_factor(sight.local)
-        if self._rows[0] >= 0:
-            self._learn(sight, now[:, _POWER])
+        self._note(sight, now, np.where(near, now[:, _STARTS] - before[:, _STARTS], np.nan))
         out = np.empty((len(self._derived), len(sight.local)))
         for k, name in enumerate(self._derived):
             if name == "dimming_deviation":
                 out[k] = self._dimming(sight)
             elif name == "metering_deviation":
-                out[k] = np.where(near, _metering(before, now, hours, expected_w), np.nan)
+                out[k] = np.where(near, _metering(before, now, hours, sight.expected_w), np.nan)
             elif name == "energy_lost":
                 out[k] = self._energy_lost(sight, before, now)
             elif name == "starts_beyond_plan":
                 out[k] = self.excess[sight.local]
             elif name == "power_factor_margin":
-                limit = np.interp(sight.level, PF_LEVELS, PF_LIMITS)
                 told = (sight.level >= PF_LEVEL_MIN) & (now[:, _POWER] >= PF_POWER_MIN_W)
+                limit = np.interp(sight.level, PF_LEVELS, PF_LIMITS)
                 out[k] = np.where(told, np.abs(sight.values[self._factor_row]) - limit, np.nan)
         return out
 
-    def known_factor(self, local: Int32s) -> Float64s:
-        """``factor``, 1 where it is not known; float64[n]."""
-        factor = self.factor[local]
-        return np.where(np.isnan(factor), 1.0, factor)
+    def _note(self, sight: Sight, now: Float64s, starts: Float64s) -> None:
+        """Keep what is to be counted; counting a few thousand readings at once costs a tenth."""
+        level = sight.values[self._level_row] if self._level_row >= 0 else sight.level_due
+        steady = sight.judged & sight.steady
+        noted = np.empty((7, len(sight.local)))
+        columns = (sight.local, starts, steady, level, sight.level_due, now[:, _POWER], sight.expected_w)
+        for row, column in enumerate(columns):
+            noted[row] = column
+        self._noted.append(noted)
+        self._noted_rows += len(sight.local)
+        if self._noted_rows >= NOTED_ROWS_MAX:
+            self.digest()
+
+    def digest(self) -> None:
+        """Count what was noted."""
+        if not self._noted:
+            return
+        local, starts, steady, level, due, power_w, expected_w = np.concatenate(self._noted, axis=1)
+        self._noted, self._noted_rows = [], 0
+        rows = local.astype(np.int64)
+        rose = np.flatnonzero(starts > 0)
+        counted = np.minimum(starts[rose], STARTS_COUNTED_MAX).astype(np.int32)
+        np.add.at(self.starts[:, 0], rows[rose], counted)
+        told = (steady > 0) & ~np.isnan(level)
+        wrong = np.abs(level - due) > self._options.dimming_tolerance
+        for column, which in enumerate((told & ~wrong, told & ~wrong & (due < DIMMED_BELOW), told & wrong)):
+            np.add.at(self.kept[:, column], rows[which], 1)
+        self._learn(rows, (steady > 0) & (np.where(np.isnan(level), due, level) >= 50.0), power_w, expected_w)
 
     def review(self, night: int, asset: Int32s, circuit: Int32s) -> None:
         """Draw conclusions; ``night`` numbers local noon to noon, ``asset`` and ``circuit`` [d] say where."""
+        self.digest()
         self.forget(np.flatnonzero((asset != self.asset) & (self.asset != BENCH)))
         self.asset = asset
         self._settle_factors()
@@ -158,25 +184,17 @@ class LampMemory:
         self.ratios[local] = _NO_RATIOS
         self.starts[local], self.excess[local], self.kept[local], self.followed[local] = 0, 0.0, 0, False
 
-    def _count_starts(self, local: Int32s, near: Bools, starts: Float64s) -> None:
-        rose = np.flatnonzero(near & (starts > 0))
-        if len(rose):
-            counted = np.minimum(starts[rose], STARTS_COUNTED_MAX).astype(np.int32)
-            np.add.at(self.starts[:, 0], local[rose], counted)
-
-    def _learn(self, sight: Sight, power_w: Float64s) -> None:
+    def _learn(self, local: Int64s, told: Bools, power_w: Float64s, expected_w: Float64s) -> None:
         """Ratios of lamps at half light or more, near what they had shown before."""
+        known = self.factor[local]
+        proven = ~np.isnan(known)
         with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = power_w / sight.expected_w
-        known = self.factor[sight.local]
+            off = power_w / expected_w
+        ratio = np.where(proven, off * known, off)
         low, high = RATIOS
-        tolerance = self._options.learned_tolerance
-        normal = np.isnan(known) | (np.abs(ratio - known) <= tolerance * known)
-        told = sight.judged & sight.steady & (sight.level >= 50.0) & (ratio >= low) & (ratio <= high) & normal
-        rows = np.flatnonzero(told)
-        if not len(rows):
-            return
-        local, mille = sight.local[rows], np.rint(ratio[rows] * _PER_MILLE).astype(np.int64)
+        normal = ~proven | (np.abs(off - 1.0) <= self._options.learned_tolerance)
+        rows = np.flatnonzero(told & (ratio >= low) & (ratio <= high) & normal)
+        local, mille = local[rows], np.rint(ratio[rows] * _PER_MILLE).astype(np.int64)
         np.add.at(self.ratios[:, 0], local, 1)
         np.add.at(self.ratios[:, 1], local, mille)
         np.minimum.at(self.ratios[:, 2], local, mille)
@@ -222,23 +240,21 @@ class LampMemory:
         Neither does full light of a lamp that is to be dimmed later.
         """
         off = np.abs(sight.values[self._level_row] - sight.level_due)
-        told = sight.judged & sight.steady & ~np.isnan(off)
-        wrong = off > self._options.dimming_tolerance
-        dimmed = sight.level_due < DIMMED_BELOW
-        for column, which in enumerate((told & ~wrong, told & ~wrong & dimmed, told & wrong)):
-            rows = np.flatnonzero(which)
-            if len(rows):
-                np.add.at(self.kept[:, column], sight.local[rows], 1)
-        proves = wrong | (self.followed[sight.local] & (dimmed | ~self._dims[sight.asset]))
-        return np.where(told & proves, off, np.nan)
+        proves = sight.followed & ((sight.level_due < DIMMED_BELOW) | ~self._dims[sight.asset])
+        proves |= off > self._options.dimming_tolerance
+        proves &= sight.judged
+        proves &= sight.steady
+        return np.where(proves, off, np.nan)
 
     def _energy_lost(self, sight: Sight, before: Float64s, now: Float64s) -> Float64s:
         """Wh a register went back by, beyond what a controller that saves now and then loses at a cut."""
         lost = before[:, _ENERGY] - now[:, _ENERGY]
+        told = ~np.isnan(lost) & (now[:, _HOURS] >= before[:, _HOURS] - 1.0)  # a new controller counts anew
+        if not (lost > 0.0).any():
+            return np.where(told, 0.0, np.nan)
         factor = self.factor[sight.local]
         most_w = self._rated_w[sight.asset] * np.where(np.isnan(factor), 2.0, 1.1 * factor)
         rolled_back = lost <= most_w * (self._options.energy_saved_s / 3600.0)
-        told = ~np.isnan(lost) & (now[:, _HOURS] >= before[:, _HOURS] - 1.0)  # a new controller counts anew
         return np.where(told, np.where(rolled_back, 0.0, lost), np.nan)
 
 

@@ -29,6 +29,7 @@ class Kept(msgspec.Struct, array_like=True):
 
 
 def pack(fleet: Fleet, profile: str, memory: LampMemory) -> Kept:
+    memory.digest()
     return Kept(
         profile=profile,
         night=memory.night,

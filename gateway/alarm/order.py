@@ -20,8 +20,8 @@ TWIN_NS: Final = 1_000_000
 """A reading that came twice is stored a few nanoseconds apart; two samples of one millisecond are one."""
 
 
-def live_in_order(batch: ReadingBatch, latest_ns: Int64s) -> Int64s:
-    """Rows that are neither replayed nor late, int64, ascending.
+def live_in_order(batch: ReadingBatch, latest_ns: Int64s) -> tuple[Int64s, bool]:
+    """Rows that are neither replayed nor late, int64, ascending; and whether no device is known to repeat.
 
     Late: by its device's clock not after every earlier time of that clock, in ``latest_ns`` [devices] or the
     batch. Two clocks can not be compared, so a reading at its receive time is never late and makes none late:
@@ -34,11 +34,15 @@ def live_in_order(batch: ReadingBatch, latest_ns: Int64s) -> Int64s:
     order = np.argsort(device, kind="stable")
     by_device = device[order]
     again = by_device[1:] == by_device[:-1]
-    if again.any():
+    repeats = bool(again.any())
+    if repeats:
         newer[order] &= _above_all_before(time_ms[order], np.concatenate(([False], again)))
+    distinct = not repeats and len(own) == len(rows)
+    if distinct and newer.all():
+        return rows, distinct
     live = np.ones(len(rows), dtype=np.bool_)
     live[own] = newer
-    return rows[live]
+    return rows[live], distinct
 
 
 def _above_all_before(time_ns: Int64s, again: Bools) -> Bools:
@@ -51,17 +55,21 @@ def _above_all_before(time_ns: Int64s, again: Bools) -> Bools:
     return above
 
 
-def exchange(memory: npt.NDArray[Scalar], row: Int32s, now: npt.NDArray[Scalar]) -> npt.NDArray[Scalar]:
+def exchange(
+    memory: npt.NDArray[Scalar], row: Int32s, now: npt.NDArray[Scalar], *, distinct: bool = False
+) -> npt.NDArray[Scalar]:
     """What each reading's ``row`` of ``memory`` last held before it; ``now`` takes its place, in order."""
     before = memory[row]
-    order = np.argsort(row, kind="stable")
-    again = np.flatnonzero(row[order[1:]] == row[order[:-1]])
-    if len(again):
-        before[order[again + 1]] = now[order[again]]
-        last = order[np.flatnonzero(np.append(np.diff(row[order]), 1))]
-        memory[row[last]] = now[last]
-    else:
+    if distinct:
         memory[row] = now
+        return before
+    order = np.argsort(row, kind="stable")
+    by_row = row[order]
+    again = np.flatnonzero(by_row[1:] == by_row[:-1])
+    before[order[again + 1]] = now[order[again]]
+    last = np.ones(len(row), dtype=np.bool_)
+    last[order[again]] = False
+    memory[row[last]] = now[last]
     return before
 
 

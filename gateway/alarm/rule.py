@@ -30,6 +30,20 @@ HEADS_TOLD: Final = 0.75  # more power left than that is no dead head: units dif
 
 
 @dataclass(frozen=True, slots=True)
+class Gate:
+    """When a rule is judged.
+
+    ``power`` and ``programme``: once the lamp has shown its own; ``told``: while the power expected can be told
+    from standby.
+    """
+
+    when: When
+    power: bool
+    programme: bool
+    told: bool
+
+
+@dataclass(frozen=True, slots=True)
 class RuleTable:
     """The rules of one profile; arrays have one entry a rule, ``rules[:above]`` raise above.
 
@@ -60,8 +74,8 @@ class RuleTable:
     power_row: int
     derived: tuple[str, ...]  # values beside the profile's own, in rows after those
     heads: Int64s  # rules that one dead head of several breaks, too
-    learned: Int64s  # rules that ask what the lamp has shown of itself: of its power,
-    followed: Int64s  # or of its programme
+    gates: tuple[Gate, ...]  # the conditions there are,
+    gate: Int64s  # and that of each rule
     unless: tuple[tuple[int, Int64s], ...]  # (rule, those that a reading must not break)
 
     @property
@@ -72,7 +86,8 @@ class RuleTable:
     @property
     def remembers(self) -> bool:
         """Whether any rule asks what a lamp has shown before."""
-        return bool(self.derived) or bool(len(self.learned)) or bool(len(self.heads))
+        learned = any(gate.power or gate.programme for gate in self.gates)
+        return bool(self.derived) or learned or bool(len(self.heads))
 
     @property
     def of_expected(self) -> bool:
@@ -95,6 +110,7 @@ def table(spec: ProfileSpec, fleet: Fleet) -> RuleTable:
     enabled = np.array([rule.enabled for rule in rules], dtype=np.bool_)
     rules, applies = tuple(rule for rule in rules if rule.enabled), applies[enabled]
     scoped = np.flatnonzero(~applies.all(axis=1))
+    gates = sorted({_gate(rule) for rule in rules}, key=str)
     when = np.array([WHENS.index(rule.when) for rule in rules], dtype=np.uint8)
     return RuleTable(
         profile=spec.name,
@@ -119,8 +135,8 @@ def table(spec: ProfileSpec, fleet: Fleet) -> RuleTable:
         power_row=rows.get(POWER_FIELD, -1),
         derived=derived,
         heads=_where(rule.heads for rule in rules),
-        learned=_where(rule.learned and rule.of_expected for rule in rules),
-        followed=_where(rule.learned and not rule.of_expected for rule in rules),
+        gates=tuple(gates),
+        gate=np.array([gates.index(_gate(rule)) for rule in rules], dtype=np.int64),
         unless=tuple(
             (row, _where(other.type in rule.unless for other in rules))
             for row, rule in enumerate(rules)
@@ -169,6 +185,11 @@ def head_shares(fleet: Fleet, margin: float) -> Float64s:
             np.where(several, 1.0 - 0.4 / heads, 0.0),
         )
     )
+
+
+def _gate(rule: Rule) -> Gate:
+    learned, of_power = rule.learned, rule.of_expected
+    return Gate(rule.when, learned and of_power, learned and not of_power, of_power and not rule.above)
 
 
 def _where(flags: Iterable[bool]) -> Int64s:

@@ -5,13 +5,14 @@ No state of a rule: whether a limit is broken, whether a value is healthy, wheth
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from gateway.alarm.expected import ExpectedState, Light, Supply, Why
-from gateway.alarm.rule import RuleTable, limits
-from gateway.model import Bools, Float64s, Int32s, Int64s, ReadingBatch
+from gateway.alarm.rule import Gate, RuleTable, limits
+from gateway.model import Bools, Float64s, Int32s, Int64s, ReadingBatch, When
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,22 +83,43 @@ def broken(rules: RuleTable, values: Float64s, raise_at: Float64s, sample: Bools
     np.greater(values[: rules.above], raise_at[: rules.above], out=breach[: rules.above])
     np.less(values[rules.above :], raise_at[rules.above :], out=breach[rules.above :])
     breach &= sample
-    if rules.unless:
+    if rules.unless and breach.any():
         before = breach.copy()
         for rule, others in rules.unless:
             breach[rule] &= ~before[others].any(axis=0)
     return breach
 
 
-def conditions(due: ExpectedState) -> Bools:
-    """For each ``When`` (in the order of WHENS) the readings at which it holds, bool[5, n]."""
-    dark, by_photocell = due.light_due == Light.OFF, due.why == Why.PHOTOCELL
-    return np.stack(
-        (
-            np.ones(len(due.light_due), dtype=np.bool_),
-            due.light_due == Light.ON,
-            dark & ~by_photocell,
-            due.supply_due == Supply.ON,
-            dark & by_photocell,
-        )
-    )
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What rules are judged by, bool[n] each: see ``Gate``, ``Evaluator.settled`` and ``excused``."""
+
+    due: ExpectedState
+    placed: Bools
+    settled: Bools
+    excused: Bools
+    power: Bools
+    programme: Bools
+    told: Bools
+
+    def open(self, gates: Sequence[Gate]) -> Bools:
+        """bool[gates, n]."""
+        out = np.empty((len(gates), len(self.placed)), dtype=np.bool_)
+        dark = (self.due.light_due == Light.OFF) & ~self.excused
+        by_photocell = self.due.why == Why.PHOTOCELL
+        holds = {
+            When.ALWAYS: self.placed,
+            When.LIGHT_DUE_ON: (self.due.light_due == Light.ON) & self.settled,
+            When.LIGHT_DUE_OFF: dark & ~by_photocell,
+            When.SUPPLY_DUE: self.due.supply_due == Supply.ON,
+            When.DAYLIGHT: dark & by_photocell,
+        }
+        for row, gate in zip(out, gates, strict=True):
+            np.logical_and(self.placed, holds[gate.when], out=row)
+            if gate.power:
+                row &= self.power
+            if gate.programme:
+                row &= self.programme
+            if gate.told:
+                row &= self.told
+        return out

@@ -50,12 +50,13 @@ class Timing:
     def __init__(self, devices: int) -> None:
         self.lag_ns: Int64s = np.full(devices, UNHEARD, dtype=np.int64)
 
-    def of(self, batch: ReadingBatch, live: Int64s, device: Int32s, interval_ns: int) -> Times:
-        """Times of the rows ``live``, which are of ``device``."""
+    def of(self, batch: ReadingBatch, live: Int64s, device: Int32s, *, distinct: bool) -> Times:
+        """Times of the rows ``live``, which are of ``device``; ``distinct``: of another one each."""
+        interval_ns = round(batch.profile.interval_s * 1e9)
         clock, time_ns = batch.time_from_device[live], batch.time_ns[live]
         skew_ns = batch.skew_ns[live]
-        lag_ns = np.where(clock, skew_ns, NO_CLOCK)
-        before_ns = exchange(self.lag_ns, device, lag_ns)
+        lag_ns = skew_ns if clock.all() else np.where(clock, skew_ns, NO_CLOCK)
+        before_ns = exchange(self.lag_ns, device, lag_ns, distinct=distinct)
         off_ns = np.abs(np.where(clock, skew_ns, 0))
         prompt = clock & (off_ns <= PROMPT_NS)
         if prompt.all():

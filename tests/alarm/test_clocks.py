@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from district import LUMINAIRE, batch, fleet, local
+from district import LUMINAIRE, S, batch, fleet, local
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -61,10 +61,10 @@ def test_no_time_passes_between_two_clocks() -> None:
     district = fleet()
     judge = Evaluator(district, [LUMINAIRE], Expectation(district))
     ours = [volts(270, WRONG + n, own=False) for n in (0, 1)]
-    jump = [volts(270, NIGHT, own=True), *ours, volts(270, NIGHT + 1, own=True)]
+    jump = [volts(270, NIGHT, own=True), *ours, volts(270, NIGHT + S, own=True)]
     assert judge.judge(readings(jump)).crossings == []
-    (raised,) = judge.judge(readings([volts(270, NIGHT + MINUTE + 1, own=True)])).crossings
-    assert raised.onset_ns == NIGHT + 1
+    (raised,) = judge.judge(readings([volts(270, NIGHT + MINUTE + S, own=True)])).crossings
+    assert raised.onset_ns == NIGHT + S
 
 
 def lagging(minute: float, lag_min: float, value: float) -> dict[str, Any]:
@@ -88,6 +88,17 @@ def test_a_clock_that_is_seven_hours_behind_is_judged_when_it_speaks() -> None:
 def test_readings_handed_in_hours_late_raise_nothing() -> None:
     """A radio that was cut off hands in old readings one after the other."""
     assert judged([lagging(n / 60, 420 - 15 * n, 270.0) for n in range(6)]) == []
+
+
+def test_a_reading_that_came_twice_is_one_sample() -> None:
+    """The second copy is stored some nanoseconds later, so that both are kept."""
+    rows = [volts(270, NIGHT, own=True), volts(270, NIGHT + 2 * MINUTE, own=True)]
+    twins = [{**rows[0], "controller_temperature": 90.0}, {**rows[0], "time": NIGHT + 7}]
+    twins[1]["controller_temperature"] = 90.0
+    district = fleet()
+    judge = Evaluator(district, [LUMINAIRE], Expectation(district))
+    assert judge.judge(readings(twins)).crossings == []
+    assert judge.late == 1
 
 
 def test_one_old_reading_without_a_time_clears_nothing() -> None:

@@ -33,8 +33,8 @@ HEADS_TOLD: Final = 0.75  # more power left than that is no dead head: units dif
 class Gate:
     """When a rule is judged.
 
-    ``power`` and ``programme``: once the lamp has shown its own; ``told``: while the power expected can be told
-    from standby.
+    ``power`` and ``programme``: once the lamp has shown its own; ``told``: while the power expected can be
+    told from standby.
     """
 
     when: When

@@ -87,40 +87,12 @@ class When(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Derived:
-    """What a rule can judge beside a profile's own fields: worked out of ``needs``, now and before."""
-
-    name: str
-    unit: str
-    needs: tuple[str, ...]
-
-
-DERIVED = {
-    derived.name: derived
-    for derived in (
-        Derived("dimming_deviation", "%", ("dimming_level",)),
-        Derived("metering_deviation", "%", ("active_power", "active_energy")),
-        Derived("energy_lost", "Wh", ("active_energy", "lamp_operating_hours")),
-        Derived("starts_beyond_plan", "1", ("switch_on_counter",)),
-        Derived("power_factor_margin", "1", ("power_factor", "active_power")),
-    )
-}
-"""Defined in docs/alarms.md; computed by the alarm room, named here so that profiles can be checked."""
-
-
-@dataclass(frozen=True, slots=True)
 class Rule:
-    """A threshold with hysteresis and hold time on one field of one profile.
+    """A threshold with hysteresis and hold time on one field; keys are explained in docs/profiles.md.
 
-    ``above`` True raises at value > ``raise_at`` and may clear at value <= ``clear_at``; False is the
-    mirror image. ``of_expected`` True reads both limits as fractions of the expected power
-    at the measured level. ``hold_s`` counts event time during which every judged sample broke
-    the limit; ``samples_min`` is how many such samples there must be. ``scope`` names where it applies
-    instead of the same rule (type, field, ``when``) without one: ``area:x``, ``cabinet:x``, ``feeder:x``,
-    ``asset:x``, "" everywhere; a rule that is not ``enabled`` only keeps the others away from there.
-    A reading that breaks a rule of a type in ``unless`` is not judged by this one. ``learned``: judged only
-    once the lamp has shown what is normal for it. ``heads``: also one dead head of several breaks it.
-    ``recorded``: its state is kept and shown, but it raises no alarm.
+    ``above`` True raises at value > ``raise_at`` and may clear at value <= ``clear_at``; False mirrors it.
+    ``scope`` names where it applies instead of the same rule (type, field, ``when``) without one: ``area:x``,
+    ``cabinet:x``, ``feeder:x``, ``asset:x``, "" everywhere; one not ``enabled`` keeps the others away there.
     """
 
     type: str

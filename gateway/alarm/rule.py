@@ -17,7 +17,8 @@ from gateway.alarm.expected import LIT_MARGIN_W
 from gateway.alarm.scope import applicable
 from gateway.errors import ConfigurationError
 from gateway.fleet import Fleet
-from gateway.model import DERIVED, Bools, Float64s, Int32s, Int64s, ProfileSpec, Rule, UInt8s, When
+from gateway.model import Bools, Float64s, Int32s, Int64s, ProfileSpec, Rule, UInt8s, When
+from gateway.vocabulary.derived import DERIVED
 
 WHENS: Final = tuple(When)
 """Order of the codes in ``RuleTable.when``."""

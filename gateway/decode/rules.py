@@ -10,7 +10,8 @@ from collections.abc import Collection, Mapping, Sequence
 from gateway.decode.schema import RuleTable
 from gateway.decode.values import Complaint, ProfileField
 from gateway.errors import ConfigurationError
-from gateway.model import DERIVED, FieldKind, Rule
+from gateway.model import FieldKind, Rule
+from gateway.vocabulary.derived import DERIVED
 
 
 def compile_rules(

@@ -83,16 +83,14 @@ class When(StrEnum):
     LIGHT_DUE_ON = "light_due_on"
     LIGHT_DUE_OFF = "light_due_off"
     SUPPLY_DUE = "supply_due"
-    DAYLIGHT = "daylight"  # light due off by a photocell: the sun is high, whatever a programme says
+    DAYLIGHT = "daylight"  # off by photocell
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
     """A threshold with hysteresis and hold time on one field; keys are explained in docs/profiles.md.
 
-    ``above`` True raises at value > ``raise_at`` and may clear at value <= ``clear_at``; False mirrors it.
-    ``scope`` names where it applies instead of the same rule (type, field, ``when``) without one: ``area:x``,
-    ``cabinet:x``, ``feeder:x``, ``asset:x``, "" everywhere; one not ``enabled`` keeps the others away there.
+    ``above`` raises at value > ``raise_at``, clears at <= ``clear_at``; ``scope``: ``area:x``, "" everywhere.
     """
 
     type: str

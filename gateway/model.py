@@ -83,18 +83,14 @@ class When(StrEnum):
     LIGHT_DUE_ON = "light_due_on"
     LIGHT_DUE_OFF = "light_due_off"
     SUPPLY_DUE = "supply_due"
+    DAYLIGHT = "daylight"  # off by photocell
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A threshold with hysteresis and hold time on one field of one profile.
+    """A threshold with hysteresis and hold time on one field; keys are explained in docs/profiles.md.
 
-    ``above`` True raises at value > ``raise_at`` and may clear at value <= ``clear_at``; False is the
-    mirror image. ``of_expected`` True reads both limits as fractions of the expected power
-    at the measured level. ``hold_s`` counts event time during which every judged sample broke
-    the limit; ``samples_min`` is how many such samples there must be. ``scope`` names where it applies
-    instead of the rule of the same type without one: ``area:x``, ``cabinet:x``, ``feeder:x``, ``asset:x``,
-    "" everywhere; a rule that is not ``enabled`` only keeps the others away from there.
+    ``above`` raises at value > ``raise_at``, clears at <= ``clear_at``; ``scope``: ``area:x``, "" everywhere.
     """
 
     type: str
@@ -109,6 +105,10 @@ class Rule:
     of_expected: bool = False
     scope: str = ""
     enabled: bool = True
+    unless: tuple[str, ...] = ()
+    learned: bool = False
+    heads: bool = False
+    recorded: bool = False
 
 
 @dataclass(frozen=True, slots=True)

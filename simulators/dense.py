@@ -23,11 +23,15 @@ OVER_VOLTAGE_V = 60.0  # above every limit also where the evening's grid is low
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """From when a kind plays, in hours after ``dusk`` (else dawn) give or take a half, and for how long."""
+    """From when a kind plays, in hours after ``dusk`` (else dawn) give or take a half, and for how long.
+
+    ``after_nights``: not before so many nights, in which a lamp can show what is normal for it.
+    """
 
     dusk: bool
     after_h: float
     lasts_h: float
+    after_nights: int = 0
 
 
 NIGHT, DAY = Act(True, 3.0, 6.5), Act(False, 1.5, 2.0)
@@ -37,7 +41,7 @@ ACTS = {
     "feeder_trip": Act(True, 3.5, 5.0),
     "phase_loss": Act(True, 3.5, 5.0),
     "dip": Act(True, 4.0, 45.0 / 3600.0),
-    "dimming_stuck": Act(True, 2.0, 8.5),
+    "dimming_stuck": Act(True, 2.0, 8.5, after_nights=1),
     "cycling": Act(True, 1.5, 72.0),
     "day_burner": Act(False, 1.5, 5.0),
     "manual": Act(False, 1.5, 4.0),
@@ -156,6 +160,8 @@ class _Stages:
         return not any(level <= 0 for _, level in self._fleet.programme_by_id[asset.programme].steps)
 
     def _plays(self, act: Act, row: int, day: int) -> bool:
+        if act.after_nights > day:
+            return False
         cabinet = self._fleet.assets[row].cabinet
         span = range(day, day + 1 + int(act.lasts_h // 24))
         whole_days = act.lasts_h >= 24

@@ -5,11 +5,14 @@ Rows of assets and devices stay what they are; phase, feeder, type, programme an
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from gateway.fleet import Asset, Assignment, Fleet
+from gateway.model import rfc3339
 from simulators.noise import Noise
 from simulators.scenario import Lies
 
@@ -36,6 +39,28 @@ def reality(believed: Fleet, lies: Lies, noise: Noise) -> Fleet:
             )
     assignments = _swapped(believed, points, lies.swapped, noise)
     return replace(believed, assets=tuple(assets), assignments=assignments)
+
+
+def other_programmes(believed: Fleet, actual: Fleet, from_ns: int, until_ns: int) -> Iterator[dict[str, Any]]:
+    """A truth object for each light point whose device keeps another programme than is believed.
+
+    Whoever tells of it is right, but nobody has to: when it shows depends on both programmes.
+    """
+    served = {assignment.device: assignment.asset for assignment in actual.assignments}
+    for assignment in believed.assignments:
+        own = believed.assets[believed.asset_row[assignment.asset]]
+        real = actual.assets[actual.asset_row[served.get(assignment.device, assignment.asset)]]
+        if own.programme != real.programme:
+            yield {
+                "fault": "stale_programme",
+                "type": "programmeMismatch",
+                "asset": own.id,
+                "from": rfc3339(from_ns),
+                "to": rfc3339(until_ns),
+                "detectable_from": None,
+                "due_by": None,
+                "members": [],
+            }
 
 
 def _other_circuit(fleet: Fleet, asset: Asset, which: float) -> Asset:

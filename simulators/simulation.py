@@ -25,6 +25,7 @@ from simulators.district import Plans
 from simulators.fault import Fault
 from simulators.grid import Grid
 from simulators.joining import Joining
+from simulators.lies import other_programmes
 from simulators.luminaire import Luminaires
 from simulators.noise import Noise
 from simulators.payload import Encoder, Values
@@ -101,6 +102,7 @@ class Simulation:
         self._start_ns = self._computed_ns = start_ns
         noise = Noise(seed)
         sky = sky_of(fleet)
+        self._believed = fleet
         self._fleet = actual = fleet if actual is None else actual
         self._faults, self._practice = tuple(faults), practice
         self._plans = Plans(actual, sky, start_ns, faults)
@@ -166,6 +168,8 @@ class Simulation:
         interval_ns[self._asset] = self._interval_ns
         truth = Truth(self._fleet, self._plans, self._faults, interval_ns, until_ns)
         yield from truth.objects()
+        told_ns = min(until_ns, self._computed_ns)
+        yield from other_programmes(self._believed, self._fleet, self._start_ns, told_ns)
         if self._air is None:
             return
         lora = ~self._air.cellular[self._device]

@@ -15,6 +15,7 @@ from gateway.alarm import acts, condition, repair, silence, snapshot
 from gateway.alarm.cabinet import CabinetReports
 from gateway.alarm.cause import SEVERITIES, Causes
 from gateway.alarm.circuits import circuits_of
+from gateway.alarm.dark_sky import DarkSky
 from gateway.alarm.energised import Energised
 from gateway.alarm.evaluator import Crossing, Evaluator
 from gateway.alarm.expected import Expectation, Supply
@@ -29,7 +30,7 @@ from gateway.alarm.wording import Wording
 from gateway.alarms import Alarm, Fault
 from gateway.errors import OrderRefused
 from gateway.fleet import BENCH, Fleet
-from gateway.model import Chunk, Control, ProfileSpec, Run, SessionEvent, Severity, Tick
+from gateway.model import Bools, Chunk, Control, ProfileSpec, Run, SessionEvent, Severity, Tick
 
 REVIEW_NS: Final = 900_000_000_000
 """How many reports a device may miss is worked out anew this often."""
@@ -49,7 +50,8 @@ class AlarmEngine:
         specs, options = tuple(specs), options or AlarmOptions()
         self.fleet = fleet
         self.expectation = Expectation(fleet)
-        self.evaluator = Evaluator(fleet, specs, self.expectation)
+        self.evaluator = Evaluator(fleet, specs, self.expectation, options)
+        self.sky = DarkSky(fleet, options.photocell_share)
         self.circuits = circuits = circuits_of(fleet)
         self.watch = SilenceWatch(fleet, specs, circuits, options)
         self.energised = Energised(circuits, len(fleet.devices), self.expectation, options)
@@ -148,7 +150,7 @@ class AlarmEngine:
         self.watch.advance(elapsed_ns, wall_ns, energised.state == Supply.ON)
         if energised.now_ns // REVIEW_NS != (energised.now_ns - elapsed_ns) // REVIEW_NS:
             self.watch.review()
-        alarms += self._unpower(wall_ns)
+            self.evaluator.review(self.expectation.night(wall_ns), self.watch.asset, self.watch.circuit)
         ended, began, past = self.causes.step(wall_ns)
         for key in ended:
             alarms += self.ledger.end(_of_group(key), wall_ns, None, None)
@@ -161,15 +163,18 @@ class AlarmEngine:
     def settle(self) -> None:
         """Tell the evaluator which assets have had power for long enough."""
         self.evaluator.settled = np.append(self.energised.settled(), True)[self._circuit[:-1]]
-        self.evaluator.at_work = np.append(self.causes.supply.busy(), False)[self._circuit[:-1]]
+        # By day a switched circuit with power is the circuit's matter, and no lamp's; nor that of a lamp
+        # nearby, which may hang on it whatever the inventory says.
+        cabinet, astray = self.circuits.cabinet, self.energised.stray | self.causes.supply.busy()
+        astray |= np.isin(cabinet, cabinet[astray & (cabinet != BENCH)])
+        excused = np.append(astray, False)[self._circuit[:-1]] | self.fleet.group_switched
+        self.evaluator.excused = excused | self._dark_sky()
 
-    def _unpower(self, wall_ns: int) -> list[Alarm]:
-        """A lamp that burnt by day burns no longer once its circuit is off, and will not say so."""
-        energised = self.energised
-        off = (energised.state == Supply.OFF) & (energised.planned == Supply.OFF) & ~energised.stray
-        sources = self.evaluator.unpower(np.append(off, False)[self._circuit[:-1]])
-        named = [(self.fleet.devices[device].id, key) for device, key in sources]
-        return [alarm for source in named for alarm in self.ledger.end(source, wall_ns, None, None)]
+    def _dark_sky(self) -> Bools:
+        asset, energised = self.watch.asset, self.energised
+        lately = energised.now_ns - energised.heard_ns <= 2 * self.watch.interval_ns
+        near = np.flatnonzero(self.sky.photocell[asset] & lately)
+        return self.sky.meant(asset[near], self.evaluator.shining[near])
 
     def _begin_group(self, key: Key, wall_ns: int) -> list[Alarm]:
         """An alarm of a group, and what it accounts for put under it."""

@@ -52,23 +52,27 @@ class Why(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class ExpectedState:
-    """One entry per (asset row, instant): codes of Supply, Light and Why, and the level due in %."""
+    """One entry per (asset row, instant): codes of Supply, Light and Why, and the level due in %.
+
+    ``steady``: neither light nor level changes within the guard, so level and power can be judged.
+    """
 
     supply_due: UInt8s
     light_due: UInt8s
     level_due: Float64s
     why: UInt8s
+    steady: Bools
 
 
 @dataclass(frozen=True, slots=True)
 class _DayTable:
     """The schedules around one local day; g schedules, k edges at most, padded with _NEVER_NS.
 
-    Segment i of a schedule lies between edges i-1 and i; ``switches`` are the edges at which light changes.
+    Segment i of a schedule lies between edges i-1 and i; ``switching`` are the edges at which light changes.
     """
 
     edges: Int64s  # [g, k]
-    switches: Int64s  # [g, k]
+    switching: Bools  # [g, k]
     light: UInt8s  # [g, k + 1]
     level: Float64s  # [g, k + 1]
 
@@ -109,20 +113,30 @@ class Expectation:
         schedule = self.schedule[assets]
         light = np.empty(len(schedule), dtype=np.uint8)
         level = np.empty(len(schedule), dtype=np.float64)
+        steady = np.empty(len(schedule), dtype=np.bool_)
         days = (time_ns + (self._offset_ns - sun.DAY_NS // 2)) // sun.DAY_NS
         first, last = (days.min(), days.max()) if len(days) else (0, -1)
         distinct = [first] if first == last else np.unique(days)
-        margin = self._guard_ns[schedule] + np.abs(skew_ns)
+        skew_ns = np.abs(skew_ns)
+        margin, guard = self._guard_ns[schedule] + skew_ns, SWITCHING_GUARD_NS + skew_ns
+        guard = np.broadcast_to(guard, schedule.shape)
         for day in distinct:
             at = slice(None) if len(distinct) == 1 else np.flatnonzero(days == day)
             due = self._day(int(day))
             group, instant = schedule[at], time_ns[at, np.newaxis]
-            segment = (instant >= due.edges[group]).sum(axis=1)
-            near = (np.abs(instant - due.switches[group]) <= margin[at, np.newaxis]).any(axis=1)
+            edges = due.edges[group]
+            segment = (instant >= edges).sum(axis=1)
+            gap = np.abs(instant - edges)
+            near = ((gap <= margin[at, np.newaxis]) & due.switching[group]).any(axis=1)
+            steady[at] = (gap > guard[at, np.newaxis]).all(axis=1)
             light[at] = np.where(near, Light.EITHER, due.light[group, segment])
             level[at] = due.level[group, segment]
         supply = np.where(self._group_switched[assets], light, Supply.ON).astype(np.uint8)
-        return ExpectedState(supply, light, level, self._why[schedule])
+        return ExpectedState(supply, light, level, self._why[schedule], steady)
+
+    def night(self, time_ns: int) -> int:
+        """Number of the local noon-to-noon that holds an instant."""
+        return (time_ns + self._offset_ns - sun.DAY_NS // 2) // sun.DAY_NS
 
     def expected_power_w(self, assets: Int32s, level: Float64s) -> Float64s:
         """Power of each asset at ``level`` %: linear from standby to rated power, all heads together."""
@@ -211,7 +225,7 @@ def _pad(schedules: list[_Schedule]) -> _DayTable:
     """Lay schedules of different length side by side."""
     width = max((len(s.switches) + len(s.steps) for s in schedules), default=0)
     edges = np.full((len(schedules), width), _NEVER_NS, dtype=np.int64)
-    switches = edges.copy()
+    switching = np.zeros(edges.shape, dtype=np.bool_)
     light = np.zeros((len(schedules), width + 1), dtype=np.uint8)
     level = np.zeros((len(schedules), width + 1), dtype=np.float64)
     for row, schedule in enumerate(schedules):
@@ -221,7 +235,7 @@ def _pad(schedules: list[_Schedule]) -> _DayTable:
             edges[row, k] = time_ns
             before = _light(code, percent)
             if switched is not None:
-                switches[row, k] = time_ns
+                switching[row, k] = True
                 code = switched
             if stepped == _START_OF_EVENING:
                 percent = 100.0 if code is Light.OFF else percent
@@ -229,9 +243,9 @@ def _pad(schedules: list[_Schedule]) -> _DayTable:
                 percent = stepped
             due = _light(code, percent)
             if due is not before:
-                switches[row, k] = time_ns
+                switching[row, k] = True
             light[row, k + 1 :], level[row, k + 1 :] = due, _due(code, percent)
-    return _DayTable(edges, switches, light, level)
+    return _DayTable(edges, switching, light, level)
 
 
 def _light(light: Light, percent: float) -> Light:

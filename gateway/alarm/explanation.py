@@ -21,8 +21,9 @@ from gateway.model import TIME_ABSENT, Float64s, Rule, When, rfc3339
 _HOLDS: Final[dict[When, Callable[[ExpectedState], bool]]] = {
     When.ALWAYS: lambda _: True,
     When.LIGHT_DUE_ON: lambda due: bool(due.light_due[0] == Light.ON),
-    When.LIGHT_DUE_OFF: lambda due: bool(due.light_due[0] == Light.OFF),
+    When.LIGHT_DUE_OFF: lambda due: bool(due.light_due[0] == Light.OFF and due.why[0] != Why.PHOTOCELL),
     When.SUPPLY_DUE: lambda due: bool(due.supply_due[0] == Supply.ON),
+    When.DAYLIGHT: lambda due: bool(due.light_due[0] == Light.OFF and due.why[0] == Why.PHOTOCELL),
 }
 
 
@@ -61,14 +62,21 @@ class _View:
         if table.level_row >= 0 and not np.isnan(self._values[table.level_row]):
             level = self._values[[table.level_row]]
         self._standby_w = expectation.standby_w[at]
-        self._expected_w = expectation.expected_power_w(at, level)
+        memory = evaluator.memories.get(table.profile)
+        self._factor = float("nan") if memory is None else float(memory.factor[self._local])
+        self._followed = memory is not None and bool(memory.followed[self._local])
+        known = 1.0 if np.isnan(self._factor) else self._factor
+        self._expected_w = expectation.expected_power_w(at, level) * known
+        self._heads = None if np.isnan(self._factor) else evaluator.heads[:, at]
+        self._settled = bool(evaluator.settled[place])
+        self._excused = bool(evaluator.excused[place])
 
     def document(self, device: str, k: int) -> dict[str, Any]:
         rule, table = self._table.rules[k], self._table
         value = float(self._values[table.field[k]])
         raised = bool(self._state.raised[self._local, k])
         count = int(self._state.count[self._local, k])
-        raise_at, clear_at = self._limit(table.raise_at, k), self._limit(table.clear_at, k)
+        raise_at, clear_at = self._limit(table.raise_at, 0, k), self._limit(table.clear_at, 1, k)
         state = "raised" if raised else "pending" if count else "normal"
         return {
             "rule": rule.type,
@@ -82,6 +90,9 @@ class _View:
             "hold_s": rule.hold_s,
             "samples_min": rule.samples_min,
             "when": rule.when.value,
+            "unless": list(rule.unless),
+            "recorded_only": rule.recorded,
+            "power_learned": None if np.isnan(self._factor) else round(self._factor, 3),
             "value": None if np.isnan(value) else value,
             "time": None if self._time_ns == TIME_ABSENT else rfc3339(self._time_ns),
             "light_due": Light(int(self._due.light_due[0])).name.lower(),
@@ -90,8 +101,9 @@ class _View:
             "why": self._why(rule, k, value, raise_at, state, count),
         }
 
-    def _limit(self, column: Float64s, k: int) -> float:
-        return float(limits(self._table, column, self._expected_w, self._standby_w)[k, 0])
+    def _limit(self, column: Float64s, clear: int, k: int) -> float:
+        heads = None if self._heads is None else self._heads[clear]
+        return float(limits(self._table, column, self._expected_w, self._standby_w, heads)[k, 0])
 
     def _why(self, rule: Rule, k: int, value: float, raise_at: float, state: str, count: int) -> str:
         since = rfc3339(int(self._state.since[self._local, k]))
@@ -107,6 +119,12 @@ class _View:
             return f"the latest reading known has no {rule.field}"
         if not _HOLDS[rule.when](self._due):
             return f"judged only while {rule.when.value.replace('_', ' ')}"
+        if rule.learned and (np.isnan(self._factor) if rule.of_expected else not self._followed):
+            return "the lamp has not shown yet what is normal for it"
+        if self._table.lit_only[k] and not self._settled:
+            return "its circuit has no power, or has it again for too short a time"
+        if self._table.dark_only[k] and self._excused:
+            return "its circuit, a crew or a dark sky accounts for light by day"
         faint = float(self._expected_w[0] - self._standby_w[0]) < METER_GUARD_W
         if k in self._table.missing and faint:
             return "the power expected can not be told from standby"

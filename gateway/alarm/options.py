@@ -27,3 +27,11 @@ class AlarmOptions:
     storm_feeders_min: int = 3
     storm_cabinets_min: int = 2
     storm_s: float = 600.0
+    photocell_share: float = 0.5  # of the photocell lamps around are lit by day: a dark sky
+    learned_samples_min: int = 3  # of a lamp's power, before it is judged against its own
+    learned_spread: float = 0.1  # between them
+    learned_tolerance: float = 0.15  # what is further off is a fault, and not learned
+    heads_margin: float = 0.08  # above the share of the power that is left when one head of several is dead
+    dimming_tolerance: float = 10.0  # points
+    energy_saved_s: float = 3600.0  # a controller saves its register this often
+    cycling_starts_min: int = 3  # beyond plan in a night

@@ -6,14 +6,22 @@ Never keeps state; the latest judged time per device comes in as an argument.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from gateway.model import Bools, Int32s, Int64s, ReadingBatch
 
+Scalar = TypeVar("Scalar", np.int64, np.float64)
 
-def live_in_order(batch: ReadingBatch, latest_ns: Int64s) -> Int64s:
-    """Rows that are neither replayed nor late, int64, ascending.
+
+TWIN_NS: Final = 1_000_000
+"""A reading that came twice is stored a few nanoseconds apart; two samples of one millisecond are one."""
+
+
+def live_in_order(batch: ReadingBatch, latest_ns: Int64s) -> tuple[Int64s, bool]:
+    """Rows that are neither replayed nor late, int64, ascending; and whether no device is known to repeat.
 
     Late: by its device's clock not after every earlier time of that clock, in ``latest_ns`` [devices] or the
     batch. Two clocks can not be compared, so a reading at its receive time is never late and makes none late:
@@ -21,16 +29,20 @@ def live_in_order(batch: ReadingBatch, latest_ns: Int64s) -> Int64s:
     """
     rows = np.flatnonzero(~batch.replayed)
     own = np.flatnonzero(batch.time_from_device[rows])
-    device, time_ns = batch.device[rows[own]], batch.time_ns[rows[own]]
-    newer: Bools = time_ns > latest_ns[device]
+    device, time_ms = batch.device[rows[own]], batch.time_ns[rows[own]] // TWIN_NS
+    newer: Bools = time_ms > latest_ns[device] // TWIN_NS
     order = np.argsort(device, kind="stable")
     by_device = device[order]
     again = by_device[1:] == by_device[:-1]
-    if again.any():
-        newer[order] &= _above_all_before(time_ns[order], np.concatenate(([False], again)))
+    repeats = bool(again.any())
+    if repeats:
+        newer[order] &= _above_all_before(time_ms[order], np.concatenate(([False], again)))
+    distinct = not repeats and len(own) == len(rows)
+    if distinct and newer.all():
+        return rows, distinct
     live = np.ones(len(rows), dtype=np.bool_)
     live[own] = newer
-    return rows[live]
+    return rows[live], distinct
 
 
 def _above_all_before(time_ns: Int64s, again: Bools) -> Bools:
@@ -41,6 +53,24 @@ def _above_all_before(time_ns: Int64s, again: Bools) -> Bools:
     above = np.ones(len(key), dtype=np.bool_)
     above[1:] = key[1:] > np.maximum.accumulate(key)[:-1]
     return above
+
+
+def exchange(
+    memory: npt.NDArray[Scalar], row: Int32s, now: npt.NDArray[Scalar], *, distinct: bool = False
+) -> npt.NDArray[Scalar]:
+    """What each reading's ``row`` of ``memory`` last held before it; ``now`` takes its place, in order."""
+    before = memory[row]
+    if distinct:
+        memory[row] = now
+        return before
+    order = np.argsort(row, kind="stable")
+    by_row = row[order]
+    again = np.flatnonzero(by_row[1:] == by_row[:-1])
+    before[order[again + 1]] = now[order[again]]
+    last = np.ones(len(row), dtype=np.bool_)
+    last[order[again]] = False
+    memory[row[last]] = now[last]
+    return before
 
 
 def occurrences(device: Int32s) -> Iterator[Int64s]:

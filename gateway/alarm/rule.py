@@ -18,6 +18,7 @@ from gateway.alarm.scope import applicable
 from gateway.errors import ConfigurationError
 from gateway.fleet import Fleet
 from gateway.model import Bools, Float64s, Int32s, Int64s, ProfileSpec, Rule, UInt8s, When
+from gateway.vocabulary.derived import DERIVED
 
 WHENS: Final = tuple(When)
 """Order of the codes in ``RuleTable.when``."""
@@ -26,6 +27,21 @@ LEVEL_FIELD: Final = "dimming_level"  # uCIFI 3416/3
 POWER_FIELD: Final = "active_power"  # uCIFI 3418/4
 SECOND_NS: Final = 1_000_000_000
 METER_GUARD_W: Final = 5.0
+HEADS_TOLD: Final = 0.75  # more power left than that is no dead head: units differ by as much
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """When a rule is judged.
+
+    ``power`` and ``programme``: once the lamp has shown its own; ``told``: while the power expected can be
+    told from standby.
+    """
+
+    when: When
+    power: bool
+    programme: bool
+    told: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +70,25 @@ class RuleTable:
     faint: Int64s  # above nothing,
     missing: Int64s  # below it
     lit_only: Bools  # only a lit lamp can clear it
-    dark_only: Bools  # judged while light is due off
+    dark_only: Bools  # judged while light is due off, or the sun is high
     level_row: int
     power_row: int
+    derived: tuple[str, ...]  # values beside the profile's own, in rows after those
+    heads: Int64s  # rules that one dead head of several breaks, too
+    gates: tuple[Gate, ...]  # the conditions there are,
+    gate: Int64s  # and that of each rule
+    unless: tuple[tuple[int, Int64s], ...]  # (rule, those that a reading must not break)
 
     @property
     def conditional(self) -> bool:
         """Whether any rule needs the expected state."""
-        return bool(self.when.any()) or self.of_expected
+        return bool(self.when.any()) or self.of_expected or bool(self.derived)
+
+    @property
+    def remembers(self) -> bool:
+        """Whether any rule asks what a lamp has shown before."""
+        learned = any(gate.power or gate.programme for gate in self.gates)
+        return bool(self.derived) or learned or bool(len(self.heads))
 
     @property
     def of_expected(self) -> bool:
@@ -71,6 +98,10 @@ class RuleTable:
 def table(spec: ProfileSpec, fleet: Fleet) -> RuleTable:
     """Compile ``spec.rules``. ConfigurationError for a rule on a field the profile has not."""
     rows = {field.name: row for row, field in enumerate(spec.numeric)}
+    used = {rule.field for rule in spec.rules if rule.field not in rows}
+    derived = tuple(name for name, of in DERIVED.items() if name in used and rows.keys() >= set(of.needs))
+    rows |= {name: len(spec.numeric) + row for row, name in enumerate(derived)}
+    units = [field.unit for field in spec.numeric] + [DERIVED[name].unit for name in derived]
     for rule in spec.rules:
         if rule.field not in rows:
             known = ", ".join(rows)
@@ -80,6 +111,7 @@ def table(spec: ProfileSpec, fleet: Fleet) -> RuleTable:
     enabled = np.array([rule.enabled for rule in rules], dtype=np.bool_)
     rules, applies = tuple(rule for rule in rules if rule.enabled), applies[enabled]
     scoped = np.flatnonzero(~applies.all(axis=1))
+    gates = sorted({_gate(rule) for rule in rules}, key=str)
     when = np.array([WHENS.index(rule.when) for rule in rules], dtype=np.uint8)
     return RuleTable(
         profile=spec.name,
@@ -87,7 +119,7 @@ def table(spec: ProfileSpec, fleet: Fleet) -> RuleTable:
         keys=_keys(rules),
         scoped=scoped,
         applies=applies[scoped],
-        units=tuple(spec.numeric[rows[rule.field]].unit for rule in rules),
+        units=tuple(units[rows[rule.field]] for rule in rules),
         above=sum(rule.above for rule in rules),
         field=np.array([rows[rule.field] for rule in rules], dtype=np.int32),
         raise_at=np.array([rule.raise_at for rule in rules], dtype=np.float64),
@@ -99,16 +131,31 @@ def table(spec: ProfileSpec, fleet: Fleet) -> RuleTable:
         faint=_where(rule.of_expected and rule.above and rule.raise_at < 1.0 for rule in rules),
         missing=_where(rule.of_expected and not rule.above for rule in rules),
         lit_only=when == WHENS.index(When.LIGHT_DUE_ON),
-        dark_only=when == WHENS.index(When.LIGHT_DUE_OFF),
+        dark_only=(when == WHENS.index(When.LIGHT_DUE_OFF)) | (when == WHENS.index(When.DAYLIGHT)),
         level_row=rows.get(LEVEL_FIELD, -1),
         power_row=rows.get(POWER_FIELD, -1),
+        derived=derived,
+        heads=_where(rule.heads for rule in rules),
+        gates=tuple(gates),
+        gate=np.array([gates.index(_gate(rule)) for rule in rules], dtype=np.int64),
+        unless=tuple(
+            (row, _where(other.type in rule.unless for other in rules))
+            for row, rule in enumerate(rules)
+            if rule.unless
+        ),
     )
 
 
 def limits(
-    rules: RuleTable, at: Float64s, expected_w: Float64s | None, standby_w: Float64s | None
+    rules: RuleTable,
+    at: Float64s,
+    expected_w: Float64s | None,
+    standby_w: Float64s | None,
+    heads: Float64s | None = None,
 ) -> Float64s:
     """Limits [rules, n] (or [rules, 1] when none depends on the reading) for the column ``at``.
+
+    ``heads`` [n] is the share of the expected power that tells a dead head, 0 where there is one head.
 
     A fraction of the expected power keeps clear of what a meter can not tell apart: 5 W around the
     expected power, 2 to 3 W above standby (field notes, "rule by rule").
@@ -120,9 +167,30 @@ def limits(
     out[:] = column
     out[rules.around] = np.maximum(column[rules.around] * expected_w, expected_w + METER_GUARD_W)
     out[rules.faint] = np.maximum(column[rules.faint] * expected_w, standby_w + LIT_MARGIN_W)
-    missing = np.minimum(column[rules.missing] * expected_w, expected_w - METER_GUARD_W)
+    share = np.broadcast_to(column, out.shape)
+    if heads is not None and len(rules.heads):
+        share = share.copy()
+        share[rules.heads] = np.maximum(share[rules.heads], heads)
+    missing = np.minimum(share[rules.missing] * expected_w, expected_w - METER_GUARD_W)
     out[rules.missing] = np.maximum(missing, standby_w + 2.0)
     return out
+
+
+def head_shares(fleet: Fleet, margin: float) -> Float64s:
+    """Shares of its power below which an asset has a dead head, and above which none; float64[2, assets]."""
+    heads = np.array([max(asset.heads, 1) for asset in fleet.assets] or [1], dtype=np.float64)
+    several = heads > 1
+    return np.stack(
+        (
+            np.where(several, np.minimum((heads - 1.0) / heads + margin, HEADS_TOLD), 0.0),
+            np.where(several, 1.0 - 0.4 / heads, 0.0),
+        )
+    )
+
+
+def _gate(rule: Rule) -> Gate:
+    learned, of_power = rule.learned, rule.of_expected
+    return Gate(rule.when, learned and of_power, learned and not of_power, of_power and not rule.above)
 
 
 def _where(flags: Iterable[bool]) -> Int64s:
@@ -135,6 +203,7 @@ def _keys(rules: tuple[Rule, ...]) -> tuple[str, ...]:
     for rule in rules:
         side = "above" if rule.above else "below"
         key = f"{rule.type}/{rule.field}/{side}/{rule.severity}/{rule.when}"
+        key += "/recorded" if rule.recorded else ""
         seen[key, rule.scope] += 1
         number = seen[key, rule.scope]
         keys.append(key if number == 1 else f"{key}/{number}")

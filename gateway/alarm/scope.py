@@ -1,7 +1,7 @@
 """Where a rule applies. In: rules with scopes, the inventory. Out: for each rule the assets it applies to.
 
-Of the rules of one type the closest scope wins: asset, feeder, cabinet, the area and those around it, the
-city, everywhere. Never looks at limits.
+Of the rules of one type, field and condition the closest scope wins: asset, feeder, cabinet, the area and
+those around it, the city, everywhere. Never looks at limits.
 """
 
 from __future__ import annotations
@@ -22,13 +22,17 @@ EVERYWHERE: Final = ""
 def applicable(rules: Sequence[Rule], fleet: Fleet) -> Bools:
     """bool[rules, assets]."""
     applies = np.ones((len(rules), len(fleet.assets)), dtype=np.bool_)
-    for kind in {rule.type for rule in rules if rule.scope != EVERYWHERE}:
-        rows = [row for row, rule in enumerate(rules) if rule.type == kind]
+    for kind in {_kind(rule) for rule in rules if rule.scope != EVERYWHERE}:
+        rows = [row for row, rule in enumerate(rules) if _kind(rule) == kind]
         known = frozenset(rules[row].scope for row in rows)
         closest = _closest(fleet, known)
         for row in rows:
             applies[row] = closest == rules[row].scope
     return applies
+
+
+def _kind(rule: Rule) -> tuple[str, str, str]:
+    return rule.type, rule.field, rule.when
 
 
 def _closest(fleet: Fleet, known: frozenset[str]) -> np.ndarray[tuple[int], np.dtype[np.str_]]:

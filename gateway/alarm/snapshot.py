@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 import zstandard
 
-from gateway.alarm import group_memory
+from gateway.alarm import group_memory, lamp_record, timing
 from gateway.alarm.circles import Circle
 from gateway.alarm.evaluator import Evaluator, RuleState
 from gateway.alarm.group_memory import mapped
@@ -65,6 +65,9 @@ class _Content(msgspec.Struct, array_like=True):
     counts: tuple[int, int, int, int]
     groups: group_memory.Groups | None = None
     faults: tuple[list[Fault], list[Fault]] = ([], [])  # running, ended
+    lag_ns: bytes = b""  # int64[devices]
+    shining: bytes = b""  # bool[devices]
+    lamps: list[lamp_record.Kept] = []
 
 
 class _Head(msgspec.Struct, array_like=True):
@@ -95,6 +98,9 @@ def pack(engine: AlarmEngine) -> bytes:
             [fault for _, fault in sorted(engine.repairs.running.items())],
             list(engine.repairs.ended.values()),
         ),
+        lag_ns=evaluator.timing.lag_ns.tobytes(),
+        shining=evaluator.shining.tobytes(),
+        lamps=[lamp_record.pack(fleet, name, memory) for name, memory in sorted(evaluator.memories.items())],
     )
     return zstandard.compress(msgspec.msgpack.encode(content), _COMPRESSION_LEVEL)
 
@@ -112,6 +118,12 @@ def unpack(packed: bytes, engine: AlarmEngine) -> None:
     evaluator.judged, evaluator.late, evaluator.replayed, evaluator.on_bench = content.counts
     for kept in content.rules:
         _unpack_rules(kept, fleet, evaluator)
+    if content.lag_ns:
+        evaluator.timing.lag_ns = mapped(content.lag_ns, rows, timing.UNHEARD, size)
+        evaluator.shining = mapped(content.shining, rows, 0, size, np.bool_)
+    for lamps in content.lamps:
+        if lamps.profile in evaluator.memories:
+            lamp_record.unpack(lamps, fleet, evaluator.memories[lamps.profile])
     if content.drawn_ns is not None:
         onsets = {fleet.device_row[d]: onset for d, onset in content.onset_ns if d in fleet.device_row}
         circles = [_circle(circle) for circle in content.circles]

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from gateway.decode.lines import line_of
 from gateway.decode.profile import TOML_CHARACTERS_MAX, Complaint, Profile, first_mistake
-from gateway.decode.rules import compile_rule, within
+from gateway.decode.rules import RuleKey, check_exceptions, compile_rule, key_of, within
 from gateway.decode.schema import OverrideTable, RulebookTable, RuleTable
 from gateway.decode.values import ProfileField
 from gateway.errors import ConfigurationError
@@ -34,25 +34,27 @@ def apply(text: str, profiles: Sequence[Profile], fleet: Fleet, file: str = FILE
 
     book = _table(text, file)
     by_name = {profile.name: profile for profile in profiles}
-    tables = {name: {table.type: table for table in p.rule_tables} for name, p in by_name.items()}
+    tables = {name: {key_of(table): table for table in p.rule_tables} for name, p in by_name.items()}
     added: dict[str, list[Rule]] = {name: [] for name in by_name}
     for number, rule in enumerate(book.rule, 1):
         wrong = within(complain, f"rule.{number}")
         profile = _profile(rule.profile, by_name, wrong)
-        if rule.type in tables[profile.name]:
-            raise wrong("type", f"{profile.name} has such a rule", "write an [[override]] of it")
         table = RuleTable.model_validate(rule.model_dump(exclude={"profile"}))
-        tables[profile.name][rule.type] = table
-        added[profile.name].append(compile_rule(table, _fields(profile), wrong))
-    seen: set[tuple[str, str, str]] = set()
+        if key_of(table) in tables[profile.name]:
+            raise wrong("type", f"{profile.name} has such a rule", "write an [[override]] of it")
+        tables[profile.name][key_of(table)] = table
+        compiled = compile_rule(table, _fields(profile), wrong)
+        check_exceptions(compiled, {kind for kind, _, _ in tables[profile.name]}, wrong)
+        added[profile.name].append(compiled)
+    seen: set[tuple[str, RuleKey, str]] = set()
     for number, override in enumerate(book.override, 1):
         wrong = within(complain, f"override.{number}")
         scope = _scope(override, fleet, wrong)
-        for name in _named(override, by_name, tables, wrong):
-            if (name, override.rule, scope) in seen:
+        for name, key in _named(override, by_name, tables, wrong):
+            if (name, key, scope) in seen:
                 raise wrong("rule", "is overridden there twice", "keep one of the two")
-            seen.add((name, override.rule, scope))
-            table = _merged(tables[name][override.rule], override)
+            seen.add((name, key, scope))
+            table = _merged(tables[name][key], override)
             compiled = compile_rule(table, _fields(by_name[name]), wrong)
             added[name].append(replace(compiled, scope=scope or "city", enabled=override.enabled))
     return tuple(
@@ -98,14 +100,21 @@ def _profile(name: str, profiles: Mapping[str, Profile], wrong: Complaint) -> Pr
 def _named(
     override: OverrideTable,
     profiles: Mapping[str, Profile],
-    tables: Mapping[str, Mapping[str, RuleTable]],
+    tables: Mapping[str, Mapping[RuleKey, RuleTable]],
     wrong: Complaint,
-) -> list[str]:
-    """The profiles whose rule is meant: the one named, or all that have it."""
+) -> list[tuple[str, RuleKey]]:
+    """(profile, rule) that are meant: all of that type, on the field and under the condition where named."""
     asked = [_profile(override.profile, profiles, wrong).name] if override.profile else list(profiles)
-    found = [name for name in asked if override.rule in tables[name]]
+    found = [
+        (name, key)
+        for name in asked
+        for key, table in tables[name].items()
+        if table.type == override.rule
+        and override.field in (None, table.field)
+        and override.when in (None, table.when)
+    ]
     if not found:
-        known = sorted({kind for name in asked for kind in tables[name]})
+        known = sorted({kind for name in asked for kind, _, _ in tables[name]})
         raise wrong("rule", f"{override.rule!r} is no rule there", f"known are {', '.join(known)}")
     return found
 
@@ -130,5 +139,7 @@ def _scope(override: OverrideTable, fleet: Fleet, wrong: Complaint) -> str:
 
 def _merged(table: RuleTable, override: OverrideTable) -> RuleTable:
     """The profile's rule with what the override writes."""
-    written = override.model_dump(exclude_none=True, exclude={"rule", "profile", "enabled", *SCOPES})
+    written = override.model_dump(
+        exclude_none=True, exclude={"rule", "field", "when", "profile", "enabled", *SCOPES}
+    )
     return table.model_copy(update=written)

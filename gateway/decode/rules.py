@@ -5,12 +5,13 @@ A rule that contradicts itself or its field is a ConfigurationError. Never judge
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from gateway.decode.schema import RuleTable
 from gateway.decode.values import Complaint, ProfileField
 from gateway.errors import ConfigurationError
 from gateway.model import FieldKind, Rule
+from gateway.vocabulary.derived import DERIVED
 
 
 def compile_rules(
@@ -18,14 +19,37 @@ def compile_rules(
 ) -> tuple[Rule, ...]:
     """One Rule a table, in the file's order."""
     by_name = {field.name: field for field in fields}
-    seen: set[str] = set()
+    seen: set[RuleKey] = set()
     compiled = []
     for table in tables:
-        if table.type in seen:
-            raise complain(f"rule.{table.type}.type", "is used twice", "give each rule a type of its own")
-        seen.add(table.type)
+        if key_of(table) in seen:
+            raise complain(
+                f"rule.{table.type}.type",
+                "is used twice for one field and condition",
+                "keep one, or let them judge different fields",
+            )
+        seen.add(key_of(table))
         compiled.append(compile_rule(table, by_name, within(complain, f"rule.{table.type}")))
+    known = {rule.type for rule in compiled}
+    for rule in compiled:
+        check_exceptions(rule, known, within(complain, f"rule.{rule.type}"))
     return tuple(compiled)
+
+
+RuleKey = tuple[str, str, str]
+"""Type, field, condition: what tells the rules of one profile apart."""
+
+
+def key_of(table: RuleTable) -> RuleKey:
+    return table.type, table.field, table.when.value
+
+
+def check_exceptions(rule: Rule, known: Collection[str], wrong: Complaint) -> None:
+    """Each ``unless`` of ``rule`` names another of the types ``known`` in its profile."""
+    others = sorted(set(known) - {rule.type})
+    for other in rule.unless:
+        if other not in others:
+            raise wrong("unless", f"{other!r} is no other rule there", f"known are {', '.join(others)}")
 
 
 def within(complain: Complaint, table: str) -> Complaint:
@@ -39,6 +63,8 @@ def within(complain: Complaint, table: str) -> Complaint:
 
 def compile_rule(table: RuleTable, fields: Mapping[str, ProfileField], wrong: Complaint) -> Rule:
     """One checked rule on one of ``fields``, by name; ``wrong`` makes the error for a key of the table."""
+    if table.field in DERIVED and table.field not in fields:
+        return _compiled(table, *_derived_limits(table, fields, wrong))
     field = fields.get(table.field)
     if field is None:
         raise wrong("field", f"{table.field!r} is no field of this profile", "name one of its fields")
@@ -53,6 +79,29 @@ def compile_rule(table: RuleTable, fields: Mapping[str, ProfileField], wrong: Co
         raise wrong(
             "of_expected", f"{field.name} is measured behind the driver", "judge the power on the mains side"
         )
+    if table.heads and not table.of_expected:
+        raise wrong("heads", "counts heads by their share of the power", "write of_expected = true as well")
+    return _compiled(table, above, raise_at, clear_at)
+
+
+def _derived_limits(
+    table: RuleTable, fields: Mapping[str, ProfileField], wrong: Complaint
+) -> tuple[bool, float, float]:
+    """(above, raise_at, clear_at) of a rule on a value that is worked out of others."""
+    derived = DERIVED[table.field]
+    missing = [name for name in derived.needs if name not in fields]
+    if missing:
+        raise wrong(
+            "field", f"{derived.name} needs {', '.join(missing)}", "leave the rule out of this profile"
+        )
+    if table.unit is not None and table.unit != derived.unit:
+        raise wrong("unit", f"{table.unit!r} is not the unit of {derived.name}", f"write {derived.unit!r}")
+    if table.of_expected or table.heads:
+        raise wrong("of_expected", f"{derived.name} is compared already", "leave it out")
+    return _threshold(table, wrong)[1:]
+
+
+def _compiled(table: RuleTable, above: bool, raise_at: float, clear_at: float) -> Rule:
     return Rule(
         type=table.type,
         field=table.field,
@@ -64,13 +113,16 @@ def compile_rule(table: RuleTable, fields: Mapping[str, ProfileField], wrong: Co
         samples_min=table.samples_min,
         when=table.when,
         of_expected=table.of_expected,
+        unless=tuple(table.unless),
+        learned=table.learned,
+        heads=table.heads,
+        recorded=table.recorded,
     )
 
 
 def _limits(table: RuleTable, field: ProfileField, wrong: Complaint) -> tuple[bool, float, float]:
     """(above, raise_at, clear_at) from whichever of the three ways the rule is written in."""
-    keys = ("raise_above", "clear_below", "raise_below", "clear_above", "raise_when")
-    given = {key for key in keys if getattr(table, key) is not None}
+    given = _given(table)
     if field.kind is FieldKind.BOOLEAN:
         if given != {"raise_when"} or not isinstance(table.raise_when, bool):
             raise wrong("raise_when", f"{field.name} is a boolean", "write raise_when = true or false alone")
@@ -85,6 +137,20 @@ def _limits(table: RuleTable, field: ProfileField, wrong: Complaint) -> tuple[bo
             )
         between = len(field.labels) - 1.5
         return True, between, between
+    raise_key, above, raise_at, clear_at = _threshold(table, wrong)
+    low, high = field.canonical.minimum, field.canonical.maximum
+    if not table.of_expected and (raise_at >= high if above else raise_at <= low):
+        raise wrong(
+            raise_key,
+            f"{raise_at:g} lies at or beyond the plausible range [{low:g}, {high:g}]: it can never raise",
+            "change the limit, or the field's min and max",
+        )
+    return above, raise_at, clear_at
+
+
+def _threshold(table: RuleTable, wrong: Complaint) -> tuple[str, bool, float, float]:
+    """(key that raises, above, raise_at, clear_at) of a rule with two limits."""
+    given = _given(table)
     if (
         given == {"raise_above", "clear_below"}
         and table.raise_above is not None
@@ -111,11 +177,9 @@ def _limits(table: RuleTable, field: ProfileField, wrong: Complaint) -> tuple[bo
             f"clears at {clear_at:g}, inside the band that raises",
             "let the clear limit lie on the healthy side of the raise limit",
         )
-    low, high = field.canonical.minimum, field.canonical.maximum
-    if not table.of_expected and (raise_at >= high if above else raise_at <= low):
-        raise wrong(
-            raise_key,
-            f"{raise_at:g} lies at or beyond the plausible range [{low:g}, {high:g}]: it can never raise",
-            "change the limit, or the field's min and max",
-        )
-    return above, raise_at, clear_at
+    return raise_key, above, raise_at, clear_at
+
+
+def _given(table: RuleTable) -> set[str]:
+    keys = ("raise_above", "clear_below", "raise_below", "clear_above", "raise_when")
+    return {key for key in keys if getattr(table, key) is not None}

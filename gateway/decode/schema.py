@@ -77,6 +77,10 @@ class RuleTable(Table):
     samples_min: Annotated[int, Field(ge=1, le=100)] = 1
     when: Annotated[When, Strict(False)] = When.ALWAYS
     of_expected: bool = False
+    unless: Annotated[list[Annotated[str, Field(pattern=TYPE_PATTERN)]], Field(max_length=8)] = []
+    learned: bool = False
+    heads: bool = False
+    recorded: bool = False
     unit: str | None = None  # if written, it must be the field's
 
 
@@ -90,6 +94,8 @@ class OverrideTable(Table):
     """Other limits for a rule where it applies; what is not written stays as the profile has it."""
 
     rule: Annotated[str, Field(pattern=TYPE_PATTERN)]
+    field: Identifier | None = None
+    when: Annotated[When | None, Strict(False)] = None
     profile: Name | None = None
     area: str | None = None
     cabinet: str | None = None

@@ -61,7 +61,13 @@ def test_a_district_may_add_a_rule_and_override_that() -> None:
 def test_a_rule_of_several_profiles_is_overridden_in_all_of_them() -> None:
     text = '[[override]]\nrule = "highTemperature"\nhold_s = 900\n'
     for profile in ("luminaire-controller", "feeder-cabinet"):
-        assert [r.hold_s for r in rules(text, profile) if r.scope == "city"] == [900]
+        assert {r.hold_s for r in rules(text, profile) if r.scope == "city"} == {900}
+
+
+def test_of_rules_of_one_type_the_one_on_the_named_field_is_overridden() -> None:
+    text = '[[override]]\nrule = "highTemperature"\nfield = "gear_temperature"\nraise_above = 95\n'
+    found = {r.field: r.raise_at for r in rules(text, "luminaire-controller") if r.scope == "city"}
+    assert found == {"gear_temperature": 95}
 
 
 @pytest.mark.parametrize(
@@ -80,6 +86,9 @@ def test_a_rule_of_several_profiles_is_overridden_in_all_of_them() -> None:
         (RULE, '"noiseFarTooHigh"', '"noiseTooHigh"', 4, "write an [[override]]"),
         (RULE, "clear_below = 85", "clear_below = 95", 7, "inside the band"),
         (RULE, "raise_above = 90", "raise_above = 900", 7, "never raise"),
+        (RULE, '"noise_level"', '"dimming_deviation"', 5, "needs dimming_level"),
+        (RULE, "clear_below = 85", 'clear_below = 85\nunless = ["quiet"]', 9, "no other rule there"),
+        (RULE, "clear_below = 85", "clear_below = 85\nheads = true", 9, "write of_expected"),
         (RULE, "[[rule]]", "[[rules]]", 2, "did you mean 'rule'"),
     ],
 )

@@ -1,0 +1,67 @@
+"""What a snapshot keeps of what lamps have shown. In: a memory. Out: the same, by name.
+
+A lamp that the inventory in force describes otherwise (power, heads, programme, place) starts anew. Never
+compresses, never writes.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+
+from gateway.alarm.lamp_memory import LampMemory
+from gateway.fleet import BENCH, Fleet
+from gateway.model import Int32s
+
+_ARRAYS: Final = ("last", "factor", "weight", "ratios", "starts", "excess", "followed", "kept")
+
+
+class Kept(msgspec.Struct, array_like=True):
+    """``arrays`` are those of ``LampMemory``, [devices, ...] as bytes, by name."""
+
+    profile: str
+    night: int
+    devices: list[str]
+    described: list[str]
+    arrays: dict[str, bytes]
+
+
+def pack(fleet: Fleet, profile: str, memory: LampMemory) -> Kept:
+    memory.digest()
+    return Kept(
+        profile=profile,
+        night=memory.night,
+        devices=[fleet.devices[row].id for row in memory.devices],
+        described=_described(fleet, memory.asset),
+        arrays={name: getattr(memory, name).tobytes() for name in _ARRAYS},
+    )
+
+
+def unpack(kept: Kept, fleet: Fleet, memory: LampMemory) -> None:
+    """Fill a fresh memory with what is still true of its devices."""
+    memory.night = kept.night
+    local = {int(row): number for number, row in enumerate(memory.devices)}
+    rows = [local.get(fleet.device_row.get(name, BENCH), BENCH) for name in kept.devices]
+    assets = [fleet.asset_row.get(text.split("\t")[0], BENCH) for text in kept.described]
+    same = [now == then for now, then in zip(_described(fleet, assets), kept.described, strict=True)]
+    old = np.flatnonzero(np.array(same, dtype=np.bool_) & (np.array(rows, dtype=np.int32) != BENCH))
+    new = np.array(rows, dtype=np.int32)[old]
+    memory.asset[new] = np.array(assets, dtype=np.int32)[old]
+    for name in _ARRAYS:
+        array: np.ndarray[Any, Any] = getattr(memory, name)
+        content = np.frombuffer(kept.arrays[name], dtype=array.dtype)
+        array[new] = content.reshape(len(kept.devices), *array.shape[1:])[old]
+
+
+def _described(fleet: Fleet, assets: Int32s | list[int]) -> list[str]:
+    """Place and type of each lamp; "" on the bench."""
+    described = []
+    for row in assets:
+        if row == BENCH:
+            described.append("")
+            continue
+        asset = fleet.assets[row]
+        described.append(f"{asset.id}\t{asset.rated_power_w}\t{asset.heads}\t{asset.programme}")
+    return described

@@ -1,0 +1,71 @@
+"""When a reading was taken, as far as rules believe it. In: live readings in order. Out: times, and which.
+
+A device's clock may be hours off for ever, or until it has synchronised; a radio hands old readings in late.
+Two readings in a row with the same lag tell a slow clock, and are judged at their receive time; one alone
+says nothing of now (field notes 3: late limit on skew-corrected time). Never reads a clock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from gateway.alarm.order import exchange
+from gateway.model import Bools, Int32s, Int64s, ReadingBatch
+
+PROMPT_NS: Final = 60_000_000_000
+"""A lag that needs no explanation, and by how much two lags of one wrong clock differ."""
+
+LATE_NS: Final = 1_800_000_000_000
+LATE_INTERVALS: Final = 2
+UNHEARD: Final = np.iinfo(np.int64).min
+NO_CLOCK: Final = UNHEARD + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """One entry a reading: whether rules may ``believe`` it, when it was taken, how far that may be off.
+
+    ``own``: the time is of the device's clock and not ours; the two are not compared. ``spaced``: the device
+    had a clock, right or wrong, so that the time between two of its readings is known.
+    """
+
+    believe: Bools
+    time_ns: Int64s
+    margin_ns: Int64s
+    own: Bools
+    spaced: Bools
+
+    def take(self, at: Int64s) -> Times:
+        if len(at) == len(self.believe):
+            return self
+        return Times(self.believe[at], self.time_ns[at], self.margin_ns[at], self.own[at], self.spaced[at])
+
+
+class Timing:
+    """``lag_ns`` int64[devices]: device time minus receive time of each device's last live reading."""
+
+    def __init__(self, devices: int) -> None:
+        self.lag_ns: Int64s = np.full(devices, UNHEARD, dtype=np.int64)
+
+    def of(self, batch: ReadingBatch, live: Int64s, device: Int32s, *, distinct: bool) -> Times:
+        """Times of the rows ``live``, which are of ``device``; ``distinct``: of another one each."""
+        interval_ns = round(batch.profile.interval_s * 1e9)
+        clock, time_ns = batch.time_from_device[live], batch.time_ns[live]
+        skew_ns = batch.skew_ns[live]
+        lag_ns = skew_ns if clock.all() else np.where(clock, skew_ns, NO_CLOCK)
+        before_ns = exchange(self.lag_ns, device, lag_ns, distinct=distinct)
+        off_ns = np.abs(np.where(clock, skew_ns, 0))
+        prompt = clock & (off_ns <= PROMPT_NS)
+        if prompt.all():
+            return Times(prompt, time_ns, off_ns, prompt, prompt)
+        known = before_ns > NO_CLOCK
+        again = clock & known & (np.abs(lag_ns - np.where(known, before_ns, 0)) <= PROMPT_NS)
+        slow = clock & ~prompt & again
+        late = clock & ~prompt & ~again & (off_ns <= max(LATE_INTERVALS * interval_ns, LATE_NS))
+        received = slow | (~clock & (before_ns <= NO_CLOCK))
+        times_ns = np.where(received, batch.received_ns[live], time_ns)
+        own = prompt | late
+        return Times(own | received, times_ns, np.where(received, 0, off_ns), own, clock)

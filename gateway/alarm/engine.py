@@ -13,7 +13,7 @@ import numpy as np
 
 from gateway.alarm import acts, condition, silence, snapshot
 from gateway.alarm.cabinet import CabinetReports
-from gateway.alarm.cause import SEVERITIES, Causes
+from gateway.alarm.cause import Causes
 from gateway.alarm.circuits import circuits_of
 from gateway.alarm.energised import Energised
 from gateway.alarm.evaluator import Crossing, Evaluator
@@ -22,6 +22,7 @@ from gateway.alarm.explanation import explain
 from gateway.alarm.finding import Finding
 from gateway.alarm.ledger import Key, Ledger, Source
 from gateway.alarm.options import AlarmOptions
+from gateway.alarm.parent import SEVERITIES
 from gateway.alarm.quiet import Quiet
 from gateway.alarm.scribe import Scribe
 from gateway.alarm.silence import Silence, SilenceWatch
@@ -148,7 +149,7 @@ class AlarmEngine:
             alarms += self._begin_group(key, wall_ns)
         for parent in past:
             alarms += self._uncover(parent.alarm)
-        return alarms + self._silences(self.watch.find(wall_ns))
+        return alarms + self._silences(self.watch.find(wall_ns, self.causes.excused))
 
     def settle(self) -> None:
         """Tell the evaluator which assets have had power for long enough."""

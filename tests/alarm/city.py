@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from district import LIMITS, LUMINAIRE, MINUTE, batch, tick
+from district import LIMITS, LUMINAIRE, MINUTE, acquainted, batch, tick
 
 from gateway.alarm.engine import AlarmEngine
 from gateway.alarms import Alarm
@@ -89,6 +89,7 @@ class City:
 
     def __post_init__(self) -> None:
         self.engine = AlarmEngine(self.fleet, [LAMP, CABINET])
+        acquainted(self.engine.watch, missed=24)
         self.minute = 0
         self._chance = np.random.default_rng(self.seed)
         lamps = [a for a in self.fleet.assets if a.kind == "light_point"]

@@ -143,7 +143,7 @@ def test_a_contactor_that_did_not_close_is_one_switching_error_and_dawn_clears_n
 
 
 def test_lamps_heard_by_day_are_one_switching_error_and_no_day_burners() -> None:
-    city = City(city_of(1, 2, 30), local("2026-11-20 09:00"), lambda _m, f, _p: f == "C0-F1")
+    city = City(city_of(1, 2, 30), local("2026-11-20 05:00"), lambda m, f, _p: f == "C0-F1" or m < 33)
     city.run(240)
     assert told(city.delivered()) == [("C0-F1", "switchingErrorOn", "raised")]
     burners = [a for a in city.said if a.type == "lampUnexpectedOn"]
@@ -214,7 +214,7 @@ def test_a_restart_at_any_minute_and_another_cut_change_no_transition() -> None:
         for k, part in enumerate(chunk.parts):
             one = Chunk(chunk.sequences[k], chunk.sequences[k] + 1, (part,), (chunk.sequences[k],))
             cut.said += [a for _, a in cut.engine.apply(one)]
-    assert len({a.type for a in whole.said}) >= 3
+    assert {a.type for a in whole.said} == {"feederOpen", "switchingErrorOff"}
     assert cut.said == whole.said
 
 

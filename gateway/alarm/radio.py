@@ -1,0 +1,67 @@
+"""Radio that failed for many at once. In: missing reports by circuit. Out: devices to wait for, and an alarm.
+
+A gateway or a cell that is lost takes some devices of many circuits, a cut takes all of one: so power and
+radio are told apart without knowing who hangs on which gateway (field notes 2: its lamps are unknown).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from gateway.alarm.circuits import Circuits
+from gateway.alarm.options import AlarmOptions
+from gateway.fleet import BENCH
+from gateway.model import Bools, Float64s, Int32s, Int64s
+
+PARTLY: Final = (0.15, 0.9)
+"""Of a circuit's due devices so many are missing when the radio failed; more is the circuit itself."""
+
+BEYOND_CHANCE: Final = 5.0  # standard deviations
+DEVICES_MIN: Final = 5
+CABINETS_MIN: Final = 2
+
+
+class Radio:
+    """``missing`` are devices that are silent with many others; ``lost`` once they were so for long."""
+
+    def __init__(self, circuits: Circuits, options: AlarmOptions) -> None:
+        self._circuits = circuits
+        self._reports = options.radio_lost_reports
+        self.missing: Bools = np.zeros(0, dtype=np.bool_)
+        self.lost: Bools = np.zeros(0, dtype=np.bool_)
+
+    def look(self, circuit: Int32s, due: Bools, owed: Int64s, loss: Float64s, interval_ns: Int64s) -> None:
+        """All [devices]: their circuit or BENCH, whether reports are due, how many are missing, how often."""
+        late = due & (owed > 0)
+        self.missing = self.lost = np.zeros(len(due), dtype=np.bool_)
+        if np.count_nonzero(late) < DEVICES_MIN:
+            return
+        partly = self._partly(circuit, due, late)[circuit]
+        missing, lost = self.missing.copy(), self.lost.copy()
+        for length in np.unique(interval_ns[late]).tolist():
+            alike = due & partly & (interval_ns == length)
+            missing |= self._many(alike, owed >= 1, loss, circuit)
+            lost |= self._many(alike, owed >= self._reports, loss**self._reports, circuit)
+        self.missing, self.lost = missing, lost
+
+    def _partly(self, circuit: Int32s, due: Bools, late: Bools) -> Bools:
+        """Circuits of which some devices are missing and some are not; BENCH, the last, always."""
+        count = len(self._circuits)
+        placed = circuit != BENCH
+        own = np.bincount(circuit[due & placed], minlength=count)
+        share = np.bincount(circuit[late & placed], minlength=count) / np.maximum(own, 1)
+        return np.append((share >= PARTLY[0]) & (share < PARTLY[1]), True)
+
+    def _many(self, alike: Bools, silent: Bools, chance: Float64s, circuit: Int32s) -> Bools:
+        """Those of ``alike`` that are ``silent``, if they are more than chance explains, and far apart."""
+        hit = alike & silent
+        expected = float(chance[alike].sum())
+        if np.count_nonzero(hit) < expected + BEYOND_CHANCE * np.sqrt(expected) + DEVICES_MIN:
+            return np.zeros(len(hit), dtype=np.bool_)
+        places = np.append(self._circuits.cabinet, BENCH)[circuit[hit]]
+        beside = np.count_nonzero(circuit[hit] == BENCH)
+        if beside >= DEVICES_MIN or len(np.unique(places[places != BENCH])) >= CABINETS_MIN:
+            return hit
+        return np.zeros(len(hit), dtype=np.bool_)

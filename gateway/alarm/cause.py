@@ -57,9 +57,9 @@ class Causes:
         ended, rests = self._ended(now_ns)
         found = {condition: self._hanging_on(condition[1]) for condition in self.supply.conditions()}
         found |= {(kind, group): rows for kind, group, rows in self.together.look(wall_ns, self._accounted())}
-        if self.together.radio.lost.any():
-            lost = np.flatnonzero(self.together.radio.lost).astype(np.int32)
-            found[silence.TYPE, Group(RADIO, 0, ())] = lost
+        radio = self.together.radio
+        if radio.lost.any() and not self._is_over(RADIO, silence.TYPE):
+            found[silence.TYPE, Group(RADIO, 0, ())] = np.flatnonzero(radio.missing).astype(np.int32)
         began = self._continued(rests, now_ns)
         keys = {self.key(kind, group): (kind, group) for kind, group in found}
         self.pending = {key: self.pending.get(key, (now_ns, wall_ns)) for key in keys}
@@ -69,12 +69,19 @@ class Causes:
             if (standing is None or standing.ended_ns is not None) and now_ns - since >= self._hold_ns(
                 kind, group.level
             ):
-                self.standing[key] = Parent(kind, group, found[kind, group], now_ns, onset_ns)
+                self.standing[key] = parent = Parent(kind, group, found[kind, group], now_ns, onset_ns)
+                self._note_end(parent)
                 began.append(key)
         began += self._storms(now_ns)
         past = [k for k, p in self.standing.items() if self._is_past(p, now_ns)]
         self.mark_dark()
         return ended, began, [self.standing.pop(key) for key in past]
+
+    def _note_end(self, parent: Parent) -> None:
+        """Circuits found dark lost their power when their lamps were last heard."""
+        if parent.dark and len(parent.members):
+            last_ns = int(np.median(self._energised.heard_ns[parent.members]))
+            self._energised.ended_ns[list(parent.group.circuits)] = last_ns
 
     def key(self, kind: str, group: Group) -> Key:
         """What names an alarm of ``group``: its circuit, feeder, cabinet or area."""
@@ -101,6 +108,10 @@ class Causes:
         area = self._fleet.cabinets[cabinet].area if cabinet != BENCH else ""
         feeder = "" if group.level == "cabinet" else c.feeders[int(c.feeder[group.circuits[0]])]
         return area, feeder
+
+    def _is_over(self, asset: str, kind: str) -> bool:
+        """Whether a group's alarm ended a short while ago, and its last members may still be on their way."""
+        return (asset, kind) in self.standing and not self.is_open((asset, kind))
 
     def is_open(self, key: Key) -> bool:
         """Whether a group is in alarm."""
@@ -225,13 +236,13 @@ class Causes:
         return began
 
     def _not_back(self, parent: Parent) -> list[int]:
-        """Circuits of which fewer than two members were heard since (of fewer members: not all)."""
+        """Circuits of which too few members were heard since: two, and more than misplaced ones."""
         rows = parent.members
         circuit = self._watch.circuit[rows]
         circuit, heard_ns = circuit[circuit != BENCH], self._energised.heard_ns[rows][circuit != BENCH]
         own = np.bincount(circuit, minlength=len(self._circuits))
         heard = np.bincount(circuit[heard_ns > parent.began_ns], minlength=len(self._circuits))
-        missing = heard < np.minimum(own, 2)
+        missing = heard < np.minimum(own, np.maximum(2, self._options.back_share * own))
         numbers = parent.group.circuits
         if not missing[list(numbers)].all():
             # Once part of it is back, what is planned off now owes nothing: a dropped phase is not left dark.

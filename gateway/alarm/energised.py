@@ -79,6 +79,13 @@ class Energised:
         on |= self.state == Supply.UNKNOWN
         return on
 
+    def beside_stray(self) -> Bools:
+        """Circuits whose cabinet powers another one out of hours: a lamp of that may be said to be here."""
+        cabinets = np.zeros(int(self._circuits.cabinet.max(initial=0)) + 2, dtype=np.bool_)
+        cabinets[self._circuits.cabinet[self.stray]] = True
+        cabinets[BENCH] = False
+        return cabinets[self._circuits.cabinet] & ~self.stray
+
     def step(
         self, elapsed_ns: int, wall_ns: int, reports: CabinetReports, of_device: Int32s, interval_ns: Int64s
     ) -> None:
@@ -101,7 +108,9 @@ class Energised:
         self.stray = rested & (stray_lamps | stray_load | (state == Supply.ON))
         # Who was heard just before power went, by a contactor or a crew, is no sign of power after it.
         self.off_since_ns[(state == Supply.OFF) & (before != Supply.OFF)] = self.now_ns
-        self.ended_ns[(state != Supply.ON) & (before == Supply.ON)] = self.now_ns
+        self.ended_ns[(state != Supply.ON) & (before == Supply.ON) & (by != Evidence.DARK_GROUP)] = (
+            self.now_ns
+        )
         self.state, self.by = state, by
         risen = (state == Supply.ON) & (before != Supply.ON)
         self.since_ns[risen] = NEVER_NS if first else self.now_ns

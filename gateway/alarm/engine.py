@@ -30,7 +30,7 @@ from gateway.alarm.wording import Wording
 from gateway.alarms import Alarm
 from gateway.errors import OrderRefused
 from gateway.fleet import BENCH, Fleet
-from gateway.model import Chunk, Control, ProfileSpec, Run, SessionEvent, Severity, Tick
+from gateway.model import Bools, Chunk, Control, ProfileSpec, Run, SessionEvent, Severity, Tick
 
 REVIEW_NS: Final = 900_000_000_000
 """How many reports a device may miss is worked out anew this often."""
@@ -152,17 +152,23 @@ class AlarmEngine:
         return alarms + self._silences(self.watch.find(wall_ns, self.causes.excused))
 
     def settle(self) -> None:
-        """Tell the evaluator which assets have had power for long enough."""
+        """Tell the evaluator which assets have had power for long enough, and which may burn by day."""
         self.evaluator.settled = np.append(self.energised.settled(), True)[self._circuit[:-1]]
-        self.evaluator.at_work = np.append(self.causes.supply.busy(), False)[self._circuit[:-1]]
+        # What burns on a circuit that is off hangs on another one, whatever the inventory says.
+        known = self.causes.supply.busy() | self._off() | self.energised.beside_stray()
+        self.evaluator.at_work = np.append(known, False)[self._circuit[:-1]]
 
     def _unpower(self, wall_ns: int) -> list[Alarm]:
         """A lamp that burnt by day burns no longer once its circuit is off, and will not say so."""
-        energised = self.energised
-        off = (energised.state == Supply.OFF) & (energised.planned == Supply.OFF) & ~energised.stray
-        sources = self.evaluator.unpower(np.append(off, False)[self._circuit[:-1]])
+        sources = self.evaluator.unpower(np.append(self._off(), False)[self._circuit[:-1]])
         named = [(self.fleet.devices[device].id, key) for device, key in sources]
         return [alarm for source in named for alarm in self.ledger.end(source, wall_ns, None, None)]
+
+    def _off(self) -> Bools:
+        """Circuits that are off as planned, bool[circuits]."""
+        e = self.energised
+        off: Bools = (e.state == Supply.OFF) & (e.planned == Supply.OFF) & ~e.stray
+        return off
 
     def _begin_group(self, key: Key, wall_ns: int) -> list[Alarm]:
         """An alarm of a group, and what it accounts for put under it."""

@@ -22,6 +22,7 @@ class AlarmOptions:
     switching_guard_s: float = 900.0  # after the planned switching off, beyond the guard of the plan
     stray_lamps_share: float = 0.3  # of a circuit's lamps are heard although it is planned off
     maintenance_s: float = 7200.0  # door open or selector on manual: a crew is at work
+    back_share: float = 0.3  # of a dark circuit's silent lamps are heard: it is back
     split_s: float = 1800.0  # part of a group is back so long: the rest is a fault of its own
     radio_lost_reports: int = 6  # a radio gateway that is back sooner is nothing to be told of
     members_min: int = 3

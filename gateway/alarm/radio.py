@@ -15,12 +15,13 @@ from gateway.alarm.options import AlarmOptions
 from gateway.fleet import BENCH
 from gateway.model import Bools, Float64s, Int32s, Int64s
 
-PARTLY: Final = (0.15, 0.9)
-"""Of a circuit's due devices so many are missing when the radio failed; more is the circuit itself."""
+PARTLY_MIN: Final = 0.15
+"""Of a circuit's due devices so many are missing at least when the radio failed."""
 
 BEYOND_CHANCE: Final = 5.0  # standard deviations
 DEVICES_MIN: Final = 5
-CABINETS_MIN: Final = 2
+CABINETS_MIN, BESIDE_MIN = 2, 3
+"""So many cabinets with so many missing devices each: what is missing at one is its own affair."""
 
 
 class Radio:
@@ -28,7 +29,7 @@ class Radio:
 
     def __init__(self, circuits: Circuits, options: AlarmOptions) -> None:
         self._circuits = circuits
-        self._reports = options.radio_lost_reports
+        self._reports, self._most = options.radio_lost_reports, options.silent_share
         self.missing: Bools = np.zeros(0, dtype=np.bool_)
         self.lost: Bools = np.zeros(0, dtype=np.bool_)
 
@@ -52,7 +53,7 @@ class Radio:
         placed = circuit != BENCH
         own = np.bincount(circuit[due & placed], minlength=count)
         share = np.bincount(circuit[late & placed], minlength=count) / np.maximum(own, 1)
-        return np.append((share >= PARTLY[0]) & (share < PARTLY[1]), True)
+        return np.append((share >= PARTLY_MIN) & (share < self._most), True)
 
     def _many(self, alike: Bools, silent: Bools, chance: Float64s, circuit: Int32s) -> Bools:
         """Those of ``alike`` that are ``silent``, if they are more than chance explains, and far apart."""
@@ -60,8 +61,9 @@ class Radio:
         expected = float(chance[alike].sum())
         if np.count_nonzero(hit) < expected + BEYOND_CHANCE * np.sqrt(expected) + DEVICES_MIN:
             return np.zeros(len(hit), dtype=np.bool_)
-        places = np.append(self._circuits.cabinet, BENCH)[circuit[hit]]
-        beside = np.count_nonzero(circuit[hit] == BENCH)
-        if beside >= DEVICES_MIN or len(np.unique(places[places != BENCH])) >= CABINETS_MIN:
+        cabinet = np.append(self._circuits.cabinet, BENCH)[circuit[hit]]
+        _, at_each = np.unique(cabinet[cabinet != BENCH], return_counts=True)
+        alone = np.count_nonzero(circuit[hit] == BENCH)
+        if alone >= DEVICES_MIN or np.count_nonzero(at_each >= BESIDE_MIN) >= CABINETS_MIN:
             return hit
         return np.zeros(len(hit), dtype=np.bool_)

@@ -30,6 +30,8 @@ WAIT_REPORTS: Final = 2
 ELSEWHERE_REPORTS: Final = 3
 """So many reports at most were lost before another circuit went off, if a lamp really hangs on that."""
 
+FEW_SHARE: Final = 0.3
+
 METER_TELLS_W: Final = 200.0
 """Less is lost in a three-phase meter's steps and in what controllers draw by themselves."""
 
@@ -40,7 +42,10 @@ _SECOND_NS: Final = 1_000_000_000
 
 
 class Together:
-    """``until_ns`` int64[devices], listening time: before it a device is not called silent."""
+    """``until_ns`` int64[devices], listening time: before it a device is not called silent.
+
+    ``elsewhere`` bool[devices] fell silent with another circuit of their cabinet than the inventory says.
+    """
 
     def __init__(
         self,
@@ -61,19 +66,21 @@ class Together:
         standby_w = np.bincount(circuits.of_asset[placed], expectation.standby_w[placed], len(circuits))
         self._standby_w: Float64s = standby_w.astype(np.float64)
         self.radio = Radio(circuits, options)
+        self.elsewhere: Bools = np.zeros(len(fleet.devices), dtype=np.bool_)
         self.until_ns: Int64s = np.full(len(fleet.devices), NEVER_NS, dtype=np.int64)
 
     def look(self, wall_ns: int, accounted: Bools) -> list[tuple[str, Group, Int32s]]:
         """(type, group, device rows) of what is silent; ``accounted`` circuits have such an alarm already."""
         watch, circuit, now_ns = self._watch, self._watch.circuit, self._energised.now_ns
         owed = reports_missing(watch.age_ns(), watch.interval_ns)
-        late = np.flatnonzero(owed > 0)
-        owed[late[self._elsewhere(late)]] = 0
+        self.elsewhere = self._elsewhere(np.flatnonzero(owed > 0))
+        owed[self.elsewhere] = 0
         on = self._energised.state == Supply.ON
         # Who was silent before has an alarm of its own and says nothing of the group.
         new = watch.watched & (~watch.silent | np.append(accounted, False)[circuit])
         loss = watch.rate
-        self.radio.look(circuit, new & np.append(on, True)[circuit], owed, loss, watch.interval_ns)
+        known = new & (self._energised.heard_ns > NEVER_NS)
+        self.radio.look(circuit, known & np.append(on, True)[circuit], owed, loss, watch.interval_ns)
         missing = self.radio.missing
         self.until_ns[missing] = now_ns + WAIT_REPORTS * watch.interval_ns[missing]
         due: Bools = new & np.append(on, False)[circuit] & ~missing
@@ -90,12 +97,7 @@ class Together:
     def excused(self, rows: Int64s) -> Bools:
         """Devices that are late, and of which that is not to be said yet."""
         waits: Bools = self.until_ns[rows] > self._energised.now_ns
-        return waits | self._joining(rows) | self._elsewhere(rows)
-
-    def elsewhere(self) -> Int64s:
-        """Devices that fall silent with another circuit of their cabinet than the inventory says."""
-        late = np.flatnonzero(reports_missing(self._watch.age_ns(), self._watch.interval_ns) > 0)
-        return late[self._elsewhere(late)]
+        return waits | self._joining(rows) | self.elsewhere[rows]
 
     def _joining(self, rows: Int64s) -> Bools:
         """Not heard since power returned, and perhaps among the last to join."""
@@ -106,9 +108,21 @@ class Together:
         return waiting
 
     def _elsewhere(self, rows: Int64s) -> Bools:
+        """Of late ``rows`` those that are few of their circuit and fell silent with another; bool[devices].
+
+        Were they many, their own circuit would have failed at the same time.
+        """
+        found = np.zeros(len(self.until_ns), dtype=np.bool_)
+        found[rows[self._silent_with_another(rows)]] = True
+        if found.any():
+            circuit, count = self._watch.circuit, len(self._circuits)
+            own = np.bincount(circuit[circuit != BENCH], minlength=count)
+            few = np.bincount(circuit[found], minlength=count) <= np.maximum(1, FEW_SHARE * own)
+            found &= np.append(few, False)[circuit]
+        return found
+
+    def _silent_with_another(self, rows: Int64s) -> Bools:
         """Last heard when another circuit of the cabinet lost power that has not been back for long since."""
-        if not len(rows):
-            return np.zeros(0, dtype=np.bool_)
         e, watch = self._energised, self._watch
         circuit = watch.circuit[rows]
         beside = np.where((circuit == BENCH)[:, np.newaxis], BENCH, self._beside[circuit])
@@ -121,8 +135,8 @@ class Together:
         back_ns = np.append(e.since_ns, NEVER_NS)[beside]
         on = np.append(e.state == Supply.ON, True)[beside]
         recent = e.now_ns - back_ns < self._join_ns + watch.limit_ns[rows, np.newaxis]
-        found: Bools = np.any(with_it & (ended_ns > NEVER_NS) & (~on | recent), axis=1)
-        return found
+        other: Bools = np.any(with_it & (ended_ns > NEVER_NS) & (~on | recent), axis=1)
+        return other
 
     def _kind(self, group: Group, rows: Int32s, wall_ns: int) -> str:
         """What a silent group is: dark, if its power is missing at a fresh meter; else only out of reach.

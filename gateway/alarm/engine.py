@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from gateway.alarm import acts, condition, silence, snapshot
+from gateway.alarm import acts, condition, hearing, silence, snapshot
 from gateway.alarm.cabinet import CabinetReports
 from gateway.alarm.cause import Causes
 from gateway.alarm.circuits import circuits_of
@@ -91,7 +91,8 @@ class AlarmEngine:
 
     def explain(self, asset: str, now_ns: int) -> list[dict[str, Any]]:
         """Each rule of each device at ``asset``: limits, state, and why it stands there; OrderRefused."""
-        return explain(self.fleet, self.evaluator, self.expectation, asset, now_ns)
+        rules = explain(self.fleet, self.evaluator, self.expectation, asset, now_ns)
+        return rules + hearing.explain(self.fleet, self.watch, self.causes.together, asset)
 
     def snapshot(self) -> bytes:
         """Everything ``restore`` needs; equal states give equal bytes."""

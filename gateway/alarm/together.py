@@ -65,7 +65,7 @@ class Together:
         placed = circuits.of_asset != BENCH
         standby_w = np.bincount(circuits.of_asset[placed], expectation.standby_w[placed], len(circuits))
         self._standby_w: Float64s = standby_w.astype(np.float64)
-        self.radio = Radio(circuits, options)
+        self.radio = Radio(circuits, watch.interval_ns, options)
         self.elsewhere: Bools = np.zeros(len(fleet.devices), dtype=np.bool_)
         self.until_ns: Int64s = np.full(len(fleet.devices), NEVER_NS, dtype=np.int64)
 
@@ -73,17 +73,18 @@ class Together:
         """(type, group, device rows) of what is silent; ``accounted`` circuits have such an alarm already."""
         watch, circuit, now_ns = self._watch, self._watch.circuit, self._energised.now_ns
         owed = reports_missing(watch.age_ns(), watch.interval_ns)
-        self.elsewhere = self._elsewhere(np.flatnonzero(owed > 0))
-        owed[self.elsewhere] = 0
         on = self._energised.state == Supply.ON
+        powered = np.append(on, True)[circuit]
+        self.elsewhere = self._elsewhere(np.flatnonzero(powered & (owed > 0)))
+        owed[self.elsewhere] = 0
         # Who was silent before has an alarm of its own and says nothing of the group.
         new = watch.watched & (~watch.silent | np.append(accounted, False)[circuit])
         loss = watch.rate
         known = new & (self._energised.heard_ns > NEVER_NS)
-        self.radio.look(circuit, known & np.append(on, True)[circuit], owed, loss, watch.interval_ns)
+        self.radio.look(circuit, known & powered, owed, loss)
         missing = self.radio.missing
         self.until_ns[missing] = now_ns + WAIT_REPORTS * watch.interval_ns[missing]
-        due: Bools = new & np.append(on, False)[circuit] & ~missing
+        due: Bools = new & powered & (circuit != BENCH) & ~missing
         if not (due & (owed > 0)).any():
             return []
         found = []
@@ -98,6 +99,15 @@ class Together:
         """Devices that are late, and of which that is not to be said yet."""
         waits: Bools = self.until_ns[rows] > self._energised.now_ns
         return waits | self._joining(rows) | self.elsewhere[rows]
+
+    def why(self, row: int) -> str:
+        """What is waited for before a late device is called silent; "" for nothing."""
+        rows = np.array([row])
+        if self.elsewhere[row]:
+            return "it fell silent with another circuit of its cabinet, and may really hang on that"
+        if self.until_ns[row] > self._energised.now_ns:
+            return "the radio fails for many at once"
+        return "it may still be joining since power returned" if self._joining(rows)[0] else ""
 
     def _joining(self, rows: Int64s) -> Bools:
         """Not heard since power returned, and perhaps among the last to join."""

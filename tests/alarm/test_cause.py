@@ -319,5 +319,7 @@ def test_lamps_on_another_feeder_than_believed_are_no_alarm_and_are_noticed() ->
         city.fleet.devices[row].id for row in np.flatnonzero(city.engine.causes.together.elsewhere).tolist()
     }
     assert noticed == {name.replace("LP", "lamp") for name in astray}
+    (said,) = (r for r in city.engine.explain("LP-0-0-001", EVENING) if r["rule"] == "communicationFailure")
+    assert (said["state"], "another circuit" in said["why"]) == ("pending", True)
     city.run(500)
     assert [a for a in city.said if a.type == "communicationFailure"] == []

@@ -299,6 +299,8 @@ def test_a_lost_radio_gateway_is_one_alarm_and_its_lamps_none() -> None:
         ("radio", "communicationFailure", "cleared"),
     ]
     assert len(out_of_reach & set(city.said[0].members)) > 0.9 * len(out_of_reach)
+    assert "vô tuyến" in city.said[0].text_vi
+    assert "radio gateway or cell" in city.said[0].text_en
 
 
 def test_lamps_on_another_feeder_than_believed_are_no_alarm_and_are_noticed() -> None:

@@ -87,7 +87,8 @@ class Cabinets:
         phases = self._phase_powers(number, time_ns)
         dead = self._size("supply_loss", rows, time_ns) > 0
         phases[:, dead] = 0.0
-        by_hand = self._size("manual", rows, time_ns) + self._size("maintenance", rows, time_ns)
+        at_work = self._size("maintenance", rows, time_ns)
+        by_hand = self._size("manual", rows, time_ns) + at_work
         values: dict[str, Float64s | str | list[str]] = {}
         for phase in range(3):
             volts = self._grid.volts(number, np.full(len(rows), phase), time_ns)
@@ -108,7 +109,7 @@ class Cabinets:
         hot = self._size("hot_cabinet", rows, time_ns)
         values["cabinet_temperature"] = ambient_cel(self._sky, self._noise, rows, time_ns) + 6.0 + hot
         values["contactor_closed"] = np.where(
-            by_hand + self._size("contactor_welded", rows, time_ns) > 0,
+            at_work + self._size("contactor_welded", rows, time_ns) > 0,
             1.0,
             np.where(
                 self._size("contactor_open", rows, time_ns) > 0, 0.0, self._contactor_closed(number, time_ns)

@@ -22,6 +22,10 @@ SETTLE_NS = 30 * MINUTE_NS
 """Settling, boot and join allowance after power returned: until then nobody may be missed."""
 
 SEARCHED_NS = 2 * DAY_NS
+STORMY = frozenset({"feeder_trip", "supply_loss"})
+STORM_NS, STORM_FEEDERS = 40 * MINUTE_NS, 3
+"""Three feeders of two cabinets in ten minutes are a storm; trips are seen half an hour later than cuts."""
+
 GATEWAY_INTERVALS_MIN = 6
 """A radio gateway that is back sooner is nothing anyone must be told of."""
 
@@ -51,6 +55,29 @@ class Truth:
                     "due_by": None if seen is None else rfc3339(seen[1]),
                     "members": [self._fleet.assets[r].id for r in fault.assets] if kind.group else [],
                 }
+        yield from self._storms()
+
+    def _storms(self) -> Iterator[dict[str, Any]]:
+        """Wards in which faults meet by chance: one incident of the ward is as right as one alarm each."""
+        of_ward: dict[str, list[Fault]] = {}
+        for fault in self._faults:
+            if fault.kind in STORMY:
+                of_ward.setdefault(self._fleet.assets[int(fault.assets[0])].area, []).append(fault)
+        for ward, faults in sorted(of_ward.items()):
+            for number, first in enumerate(faults):
+                met = [f for f in faults[number:] if f.from_ns - first.from_ns <= STORM_NS]
+                lost = [self._fleet.assets[row] for fault in met for row in fault.assets.tolist()]
+                if len({a.cabinet for a in lost}) > 1 and len({a.feeder for a in lost}) >= STORM_FEEDERS:
+                    yield {
+                        "fault": "storm",
+                        "type": "wardOutage",
+                        "asset": ward,
+                        "from": rfc3339(first.from_ns),
+                        "to": rfc3339(max(fault.to_ns for fault in met)),
+                        "detectable_from": None,
+                        "due_by": None,
+                        "members": [],
+                    }
 
     def gateway_outage(self, number: int, members: Sequence[int], from_ns: int, to_ns: int) -> dict[str, Any]:
         """All that hang on one radio gateway are unknown for a while: one message, or none if it is short."""

@@ -8,98 +8,26 @@ its circuits are back, splits when only some are, and never ends because the pla
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 
 from gateway.alarm import silence
 from gateway.alarm.cabinet import CabinetReports
-from gateway.alarm.circuits import NO_PHASE, Circuits
+from gateway.alarm.circuits import Circuits
 from gateway.alarm.energised import Energised
 from gateway.alarm.expected import Expectation, Supply
-from gateway.alarm.group import Group, reports_missing, silent_groups
+from gateway.alarm.group import RADIO, Group
 from gateway.alarm.options import AlarmOptions
+from gateway.alarm.parent import EXPLAINS, NOBODY, POWERLESS, STORM, WARD_OUTAGE, Key, Parent
 from gateway.alarm.silence import SilenceWatch
-from gateway.alarm.supply import (
-    NEUTRAL_LOSS,
-    PHASE_LOSS,
-    SUPPLY_LOSS,
-    SWITCHING_ERROR_OFF,
-    SWITCHING_ERROR_ON,
-    SupplyWatch,
-)
+from gateway.alarm.supply import NEUTRAL_LOSS, PHASE_LOSS, SupplyWatch
+from gateway.alarm.together import Together
 from gateway.fleet import BENCH, Fleet
-from gateway.model import Bools, Int32s, Severity
+from gateway.model import Bools, Int32s, Int64s
 
-FEEDER_OPEN: Final = "feederOpen"
-PRESUMED_DARK: Final = "feederPresumedDark"
-DARK: Final = frozenset({FEEDER_OPEN, PRESUMED_DARK})
-WARD_OUTAGE: Final = "wardOutage"
-POWERLESS: Final = DARK | {SUPPLY_LOSS, SWITCHING_ERROR_OFF}
-SILENT: Final = DARK | {silence.TYPE}
-SEVERITIES: Final = {
-    FEEDER_OPEN: Severity.CRITICAL,
-    PRESUMED_DARK: Severity.CRITICAL,
-    silence.TYPE: Severity.MINOR,
-    SUPPLY_LOSS: Severity.CRITICAL,
-    NEUTRAL_LOSS: Severity.CRITICAL,
-    PHASE_LOSS: Severity.MAJOR,
-    SWITCHING_ERROR_OFF: Severity.CRITICAL,
-    WARD_OUTAGE: Severity.CRITICAL,
-    SWITCHING_ERROR_ON: Severity.MAJOR,
-}
-NOBODY: Final = np.empty(0, dtype=np.int32)
-_NO_POWER: Final = frozenset(
-    {silence.TYPE, "lampFailure", "supplyVoltageTooLow", FEEDER_OPEN, PRESUMED_DARK}
-    | {f"phase{n}VoltageTooLow" for n in (1, 2, 3)}
-)
-EXPLAINS: Final = {
-    FEEDER_OPEN: _NO_POWER,
-    PRESUMED_DARK: _NO_POWER,
-    SUPPLY_LOSS: _NO_POWER | {PHASE_LOSS},
-    PHASE_LOSS: _NO_POWER,
-    SWITCHING_ERROR_OFF: _NO_POWER,
-    SWITCHING_ERROR_ON: frozenset({"lampUnexpectedOn"}),
-    WARD_OUTAGE: POWERLESS,
-    silence.TYPE: frozenset({silence.TYPE}),
-    NEUTRAL_LOSS: _NO_POWER
-    | {PHASE_LOSS, "supplyVoltageTooHigh"}
-    | {f"phase{n}VoltageTooHigh" for n in (1, 2, 3)},
-}
-"""Which alarms of members an alarm of their group accounts for."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Parent:
-    """An alarm of a group. ``members`` are the device rows that were silent when it began.
-
-    ``onset_ns`` is wall time and frozen, the rest listening time: ``back_ns`` when the first circuit came
-    back, ``ended_ns`` when all had; until what it accounts for has had time to settle it stays here.
-    """
-
-    kind: str
-    group: Group
-    members: Int32s
-    began_ns: int
-    onset_ns: int
-    back_ns: int | None = None
-    ended_ns: int | None = None
-    alarm: str = ""  # its id
-
-    @property
-    def silent(self) -> bool:
-        """Whether it was found by silence, and so ends when its members are heard."""
-        return self.kind in SILENT or self.dark
-
-    @property
-    def dark(self) -> bool:
-        """Whether its members are taken to be without power, whatever else the cabinet says."""
-        return self.kind in DARK or (self.kind == PHASE_LOSS and self.group.level == "circuit")
-
-
-Key = tuple[str, str]
-"""Asset of the group and alarm type, as in the ledger."""
+RADIO_BACK_SHARE: Final = 0.5
 
 
 class Causes:
@@ -115,11 +43,11 @@ class Causes:
         reports: CabinetReports,
         options: AlarmOptions,
     ) -> None:
-        self._fleet, self._circuits, self._expectation = fleet, circuits, expectation
-        self._watch, self._energised, self._reports = watch, energised, reports
-        self._options = options
+        self._fleet, self._circuits, self._options = fleet, circuits, options
+        self._watch, self._energised = watch, energised
         self._split_ns = round(options.split_s * 1e9)
         self.supply = SupplyWatch(circuits, reports, energised, options)
+        self.together = Together(fleet, circuits, expectation, watch, energised, reports, options)
         self.pending: dict[Key, tuple[int, int]] = {}
         self.standing: dict[Key, Parent] = {}
 
@@ -127,11 +55,11 @@ class Causes:
         """Look at all groups once; keys of parents that ended and that began, and parents of the past."""
         now_ns = self._energised.now_ns
         ended, rests = self._ended(now_ns)
-        found = dict.fromkeys(self.supply.conditions())
-        members: dict[tuple[str, Group], Int32s] = {}
-        for kind, group, rows in self._silent(wall_ns):
-            found[kind, group] = None
-            members[kind, group] = rows
+        found = {condition: self._hanging_on(condition[1]) for condition in self.supply.conditions()}
+        found |= {(kind, group): rows for kind, group, rows in self.together.look(wall_ns, self._accounted())}
+        radio = self.together.radio
+        if radio.lost.any() and not self._is_over(RADIO, silence.TYPE):
+            found[silence.TYPE, Group(RADIO, 0, ())] = np.flatnonzero(radio.missing).astype(np.int32)
         began = self._continued(rests, now_ns)
         keys = {self.key(kind, group): (kind, group) for kind, group in found}
         self.pending = {key: self.pending.get(key, (now_ns, wall_ns)) for key in keys}
@@ -141,13 +69,19 @@ class Causes:
             if (standing is None or standing.ended_ns is not None) and now_ns - since >= self._hold_ns(
                 kind, group.level
             ):
-                rows = members.get((kind, group), NOBODY)
-                self.standing[key] = Parent(kind, group, rows, now_ns, onset_ns)
+                self.standing[key] = parent = Parent(kind, group, found[kind, group], now_ns, onset_ns)
+                self._note_end(parent)
                 began.append(key)
         began += self._storms(now_ns)
         past = [k for k, p in self.standing.items() if self._is_past(p, now_ns)]
         self.mark_dark()
         return ended, began, [self.standing.pop(key) for key in past]
+
+    def _note_end(self, parent: Parent) -> None:
+        """Circuits found dark lost their power when their lamps were last heard."""
+        if parent.dark and len(parent.members):
+            last_ns = int(np.median(self._energised.heard_ns[parent.members]))
+            self._energised.ended_ns[list(parent.group.circuits)] = last_ns
 
     def key(self, kind: str, group: Group) -> Key:
         """What names an alarm of ``group``: its circuit, feeder, cabinet or area."""
@@ -155,18 +89,29 @@ class Causes:
             return self._fleet.cabinets[group.number].id, kind
         if group.level == "area":
             return self._fleet.areas[group.number].code, kind
+        if group.level == RADIO:
+            return RADIO, kind
         names = self._circuits.names if group.level == "circuit" else self._circuits.feeders
         return names[group.number], kind
 
     def place(self, key: Key) -> tuple[str, str]:
-        """(area, feeder) of a group: its cabinet's area; "" for the feeder of a cabinet or an area."""
+        """(area, feeder) of a group: its cabinet's area; "" for the feeder of a cabinet or an area.
+
+        Radio has neither: who hangs on which gateway is not in the inventory.
+        """
         group, c = self.standing[key].group, self._circuits
+        if group.level == RADIO:
+            return "", ""
         if group.level == "area":
             return key[0], ""
         cabinet = group.number if group.level == "cabinet" else int(c.cabinet[group.circuits[0]])
         area = self._fleet.cabinets[cabinet].area if cabinet != BENCH else ""
         feeder = "" if group.level == "cabinet" else c.feeders[int(c.feeder[group.circuits[0]])]
         return area, feeder
+
+    def _is_over(self, asset: str, kind: str) -> bool:
+        """Whether a group's alarm ended a short while ago, and its last members may still be on their way."""
+        return (asset, kind) in self.standing and not self.is_open((asset, kind))
 
     def is_open(self, key: Key) -> bool:
         """Whether a group is in alarm."""
@@ -184,10 +129,17 @@ class Causes:
         for other, parent in self.standing.items():
             if parent.ended_ns is not None and key in self.standing:
                 continue  # what is left of a group, or came again, is news
+            if parent.kind == WARD_OUTAGE and not self._of_storm(parent, key):
+                continue
             own = other[0] == asset or (scope and scope <= set(parent.group.circuits))
             if own and other != key and kind in EXPLAINS[parent.kind] and parent.alarm:
                 return parent.alarm
         return ""
+
+    def _of_storm(self, storm: Parent, key: Key) -> bool:
+        """Whether a group's alarm began with a storm, or soon after: what comes later is another fault."""
+        began_ns = self.standing[key].began_ns if key in self.standing else self._energised.now_ns
+        return began_ns - storm.began_ns <= self._options.storm_s * 1e9
 
     def _scope(self, key: Key) -> set[int]:
         """Circuits of a group that is in alarm, or the one of an asset."""
@@ -202,6 +154,26 @@ class Causes:
         rows = np.unique(self._watch.asset[self.standing[key].members])
         return tuple(self._fleet.assets[row].id for row in rows.tolist() if row != BENCH)
 
+    def _accounted(self) -> Bools:
+        """Circuits with an alarm of silence: their silent devices go on to speak for them."""
+        accounted = np.zeros(len(self._circuits), dtype=np.bool_)
+        for parent in self.standing.values():
+            if parent.silent and parent.ended_ns is None:
+                accounted[list(parent.group.circuits)] = True
+        return accounted
+
+    def _hanging_on(self, group: Group) -> Int32s:
+        """Devices on the circuits of ``group``."""
+        return np.flatnonzero(np.isin(self._watch.circuit, group.circuits)).astype(np.int32)
+
+    def excused(self, rows: Int64s) -> Bools:
+        """Devices that are late, and of which that is not to be said yet: groups before members."""
+        waits = self.together.excused(rows)
+        radio = self.standing.get((RADIO, silence.TYPE))
+        if radio is not None and radio.ended_ns is None:
+            waits |= np.isin(rows, radio.members) & (self._energised.heard_ns[rows] < radio.began_ns)
+        return waits
+
     def _hold_ns(self, kind: str, level: str) -> int:
         short = kind in {PHASE_LOSS, NEUTRAL_LOSS} and level == "cabinet"
         return round((self._options.voltage_hold_s if short else self._options.group_hold_s) * 1e9)
@@ -214,6 +186,9 @@ class Causes:
                 continue
             if parent.kind == WARD_OUTAGE:
                 over = not self._powerless().get(key[0])
+            elif parent.group.level == RADIO:
+                back = np.count_nonzero(self._energised.heard_ns[parent.members] > parent.began_ns)
+                over = bool(back >= RADIO_BACK_SHARE * len(parent.members))
             elif not parent.silent:
                 over = self.supply.is_over(parent.kind, parent.group)
             else:
@@ -226,6 +201,7 @@ class Causes:
                     rests.append((parent, missing))
             if over:
                 self.standing[key] = replace(parent, ended_ns=now_ns)
+                self.pending.pop(key, None)
                 ended.append(key)
         return ended, rests
 
@@ -233,7 +209,7 @@ class Causes:
         """Groups without power, by the area of their cabinet."""
         found: dict[str, list[Parent]] = {}
         for key, parent in self.standing.items():
-            if parent.kind in POWERLESS and parent.ended_ns is None and parent.group.circuits:
+            if parent.kind in STORM and parent.ended_ns is None and parent.group.circuits:
                 found.setdefault(self.place(key)[0], []).append(parent)
         return found
 
@@ -254,19 +230,24 @@ class Causes:
                 own = [n for n in range(len(c)) if int(c.cabinet[n]) in here]
                 onset_ns = min(parent.onset_ns for parent in recent)
                 group = Group("area", number, tuple(own))
-                self.standing[key] = Parent(WARD_OUTAGE, group, NOBODY, now_ns, onset_ns)
+                rows = np.unique(np.concatenate([NOBODY, *(p.members for p in recent)]))
+                self.standing[key] = Parent(WARD_OUTAGE, group, rows, now_ns, onset_ns)
                 began.append(key)
         return began
 
     def _not_back(self, parent: Parent) -> list[int]:
-        """Circuits of which fewer than two members were heard since (of fewer members: not all)."""
+        """Circuits of which too few members were heard since: two, and more than misplaced ones."""
         rows = parent.members
         circuit = self._watch.circuit[rows]
         circuit, heard_ns = circuit[circuit != BENCH], self._energised.heard_ns[rows][circuit != BENCH]
         own = np.bincount(circuit, minlength=len(self._circuits))
         heard = np.bincount(circuit[heard_ns > parent.began_ns], minlength=len(self._circuits))
-        missing = heard < np.minimum(own, 2)
-        return [number for number in parent.group.circuits if missing[number]]
+        missing = heard < np.minimum(own, np.maximum(2, self._options.back_share * own))
+        numbers = parent.group.circuits
+        if not missing[list(numbers)].all():
+            # Once part of it is back, what is planned off now owes nothing: a dropped phase is not left dark.
+            missing &= self._energised.planned != Supply.OFF
+        return [number for number in numbers if missing[number]]
 
     def _continued(self, rests: Sequence[tuple[Parent, list[int]]], now_ns: int) -> list[Key]:
         """What is left of a group when the rest is back: parents of their own, with the old onset."""
@@ -302,49 +283,3 @@ class Causes:
                 dark[self._not_back(parent)] = True
             elif parent.kind in POWERLESS:
                 held[list(parent.group.circuits)] = True
-
-    def _silent(self, wall_ns: int) -> list[tuple[str, Group, Int32s]]:
-        """Groups of which nothing is heard, as what the cabinet's meter says they are."""
-        watch, circuit = self._watch, self._watch.circuit
-        on = np.append(self._energised.state == Supply.ON, False)
-        missing = reports_missing(watch.age_ns(), watch.interval_ns)
-        accounted = np.zeros(len(on), dtype=np.bool_)
-        for parent in self.standing.values():
-            if parent.silent and parent.ended_ns is None:
-                accounted[list(parent.group.circuits)] = True
-        # Who was silent before has an alarm of its own and says nothing of the group.
-        due: Bools = on[circuit] & watch.watched & (~watch.silent | accounted[circuit])
-        if not (due & (missing > 0)).any():
-            return []
-        groups = silent_groups(self._circuits, self._options, circuit, due, missing, watch.loss.rate())
-        found = []
-        for group in groups:
-            rows = np.flatnonzero(due & (missing > 0) & np.isin(circuit, group.circuits)).astype(np.int32)
-            found.append((self._kind(group, rows, wall_ns), group, rows))
-        return found
-
-    def _kind(self, group: Group, rows: Int32s, wall_ns: int) -> str:
-        """What a silent group is: dark, if its power is missing at a fresh meter; else only out of reach."""
-        c = self._circuits
-        own = np.array(group.circuits)
-        cabinet = int(c.cabinet[own[0]])
-        if cabinet == BENCH or not self._reports.fresh(self._energised.now_ns)[cabinet]:
-            return PRESUMED_DARK
-        phases = np.unique(c.phase[own])
-        if NO_PHASE in phases:
-            phases = np.arange(3)
-        measured = self._reports.phased("active_power")[phases, cabinet].sum()
-        if np.isnan(measured):
-            return PRESUMED_DARK
-        beside = np.flatnonzero((c.cabinet == cabinet) & np.isin(c.phase, [*phases, NO_PHASE]))
-        beside = beside[self._energised.state[beside] == Supply.ON]
-        instant = np.full(len(c), wall_ns, dtype=np.int64)
-        level = self._expectation.at(c.asset, instant).level_due
-        planned_w = (c.rated_w * level)[beside].sum() / 100.0
-        asset = self._watch.asset[rows]
-        silent_w = (self._fleet.rated_power_w[asset] * level[c.of_asset[asset]]).sum() / 100.0
-        short = planned_w - measured >= self._options.short_share * silent_w
-        if not short or silent_w <= 0:
-            return silence.TYPE
-        whole = group.level != "circuit" or c.names[group.number] in c.feeders
-        return FEEDER_OPEN if whole else PHASE_LOSS

@@ -23,6 +23,7 @@ LIVE_V: Final = 161.0  # 0.7 of nominal
 LAMPS_MIN: Final = 2
 STRAY_A: Final = 0.5
 STRAY_SHARE: Final = 0.05
+PLAN_GUARD_NS: Final = 1_260_000_000_000  # so far from a switching that is near now, none is near
 _NOMINAL_V: Final = 230.0
 _SECOND_NS: Final = 1_000_000_000
 
@@ -63,7 +64,9 @@ class Energised:
         self.held: Bools = np.zeros(count, dtype=np.bool_)
         self.outage: Bools = np.zeros(count, dtype=np.bool_)  # the grid has announced that it gives none
         self.stray: Bools = np.zeros(count, dtype=np.bool_)  # power although the plan says off
+        self.ended_ns: Int64s = np.full(count, NEVER_NS, dtype=np.int64)  # when power last went
         self.heard_ns: Int64s = np.full(devices, NEVER_NS, dtype=np.int64)
+        self._share = options.stray_lamps_share
 
     def hear(self, devices: Int32s) -> None:
         """Live readings of ``devices``, not older than a report or two."""
@@ -93,24 +96,36 @@ class Energised:
         state[stray_lamps], by[stray_lamps] = Supply.ON, Evidence.LAMPS
         without = self.dark | self.held
         state[without], by[without] = Supply.OFF, Evidence.DARK_GROUP
-        stray_load = self._from_cabinets(state, by, reports)
+        stray_load = self._from_cabinets(state, by, reports, self._alike(planned, instant))
         rested = (planned == Supply.OFF) & (self.now_ns - self.off_since_ns >= self._guard_ns)
         self.stray = rested & (stray_lamps | stray_load | (state == Supply.ON))
+        # Who was heard just before power went, by a contactor or a crew, is no sign of power after it.
+        self.off_since_ns[(state == Supply.OFF) & (before != Supply.OFF)] = self.now_ns
+        self.ended_ns[(state != Supply.ON) & (before == Supply.ON) & (by != Evidence.DARK_GROUP)] = (
+            self.now_ns
+        )
         self.state, self.by = state, by
         risen = (state == Supply.ON) & (before != Supply.ON)
         self.since_ns[risen] = NEVER_NS if first else self.now_ns
 
     def _stray_lamps(self, of_device: Int32s, interval_ns: Int64s) -> Bools:
-        """Circuits planned off in which two lamps or more were heard since, and lately."""
+        """Circuits planned off in which two lamps and a good share of all were heard since, and lately.
+
+        Fewer of many are lamps that hang on another circuit than the inventory says.
+        """
         off = np.concatenate((self.planned == Supply.OFF, [False]))[of_device]
         if not off.any():
             return np.zeros(len(self._circuits), dtype=np.bool_)
         since = np.concatenate((self.off_since_ns, [0]))[of_device] + self._guard_ns
         lately = self.now_ns - self.heard_ns <= interval_ns + interval_ns // 2
-        heard = np.flatnonzero(off & lately & (self.heard_ns > since))
-        return np.bincount(of_device[heard], minlength=len(self._circuits)) >= LAMPS_MIN
+        heard = off & lately & (self.heard_ns > since)
+        count = len(self._circuits)
+        own = np.bincount(of_device[of_device != BENCH], minlength=count)
+        lamps = np.bincount(of_device[heard], minlength=count)
+        stray: Bools = (lamps >= LAMPS_MIN) & (lamps >= self._share * own)
+        return stray
 
-    def _from_cabinets(self, state: UInt8s, by: UInt8s, reports: CabinetReports) -> Bools:
+    def _from_cabinets(self, state: UInt8s, by: UInt8s, reports: CabinetReports, alike: Bools) -> Bools:
         """Overwrite ``state`` where a cabinet knows better; returns circuits with unplanned current."""
         c = self._circuits
         at = np.flatnonzero(c.cabinet != BENCH)
@@ -120,11 +135,14 @@ class Energised:
         fresh = reports.fresh(self.now_ns)[cabinet]
         volts = of_phase(reports.phased("voltage"), c, at)
         load_volts = of_phase(reports.phased("load_voltage"), c, at)
-        closed = np.where(self._alike()[at], reports.contact("contactor_closed")[cabinet], np.nan)
+        closed = np.where(alike[at], reports.contact("contactor_closed")[cabinet], np.nan)
         switched = c.switched[at]
+        # A contact that says closed while nothing flows proves no power where none is due.
+        idle = (self.planned[at] == Supply.OFF) & self._idle(reports)[at]
         for mask, code, evidence in (
             (~switched & (volts >= LIVE_V) & ~self.dark[at], Supply.ON, Evidence.LOAD),
             (switched & (closed == 1) & ~(volts < LIVE_V) & ~self.dark[at], Supply.ON, Evidence.CONTACTOR),
+            (switched & (closed == 1) & idle, Supply.UNKNOWN, Evidence.CONTACTOR),
             (switched & (closed == 0), Supply.OFF, Evidence.CONTACTOR),
             (load_volts >= LIVE_V, Supply.ON, Evidence.LOAD),
             (load_volts < DEAD_V, Supply.OFF, Evidence.LOAD),
@@ -136,17 +154,34 @@ class Energised:
         state[stray], by[stray] = Supply.ON, Evidence.LOAD
         return stray
 
-    def _alike(self) -> Bools:
+    def _idle(self, reports: CabinetReports) -> Bools:
+        """Circuits on a phase of their cabinet that carries next to no current, bool[circuits]."""
+        c = self._circuits
+        amps = np.full(len(c), np.nan)
+        at = np.flatnonzero(c.cabinet != BENCH)
+        amps[at] = of_phase(reports.phased("current"), c, at)
+        return amps <= STRAY_A
+
+    def _alike(self, planned: UInt8s, instant: Int64s) -> Bools:
         """Circuits whose cabinet has one plan for all it switches: only then one contactor speaks for all.
 
-        Where phases are dropped late at night each has its own contactor, and which one reports is unknown.
+        Where phases are dropped late at night each has its own contactor, and which one reports is unknown;
+        so also around the switching itself, when the plans still or already differ.
         """
+        alike = self._same(planned)
+        if (planned == Supply.UNKNOWN).any():
+            for guard_ns in (-PLAN_GUARD_NS, PLAN_GUARD_NS):
+                alike &= self._same(self._expectation.at(self._circuits.asset, instant + guard_ns).supply_due)
+        return alike
+
+    def _same(self, planned: UInt8s) -> Bools:
+        """Circuits whose cabinet plans the same for all it switches, bool[circuits]."""
         c = self._circuits
         known = c.switched & (c.cabinet != BENCH)
         cabinets = int(c.cabinet.max(initial=0)) + 1
         low, high = np.full(cabinets, 255, dtype=np.uint8), np.zeros(cabinets, dtype=np.uint8)
-        np.minimum.at(low, c.cabinet[known], self.planned[known])
-        np.maximum.at(high, c.cabinet[known], self.planned[known])
+        np.minimum.at(low, c.cabinet[known], planned[known])
+        np.maximum.at(high, c.cabinet[known], planned[known])
         return np.append(low >= high, True)[c.cabinet]
 
     def _stray_load(self, reports: CabinetReports) -> Bools:

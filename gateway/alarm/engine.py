@@ -11,9 +11,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from gateway.alarm import acts, condition, repair, silence, snapshot
+from gateway.alarm import acts, condition, hearing, repair, silence, snapshot
 from gateway.alarm.cabinet import CabinetReports
-from gateway.alarm.cause import SEVERITIES, Causes
+from gateway.alarm.cause import Causes
 from gateway.alarm.circuits import circuits_of
 from gateway.alarm.dark_sky import DarkSky
 from gateway.alarm.energised import Energised
@@ -23,6 +23,7 @@ from gateway.alarm.explanation import explain
 from gateway.alarm.finding import Finding
 from gateway.alarm.ledger import OF_GROUP, Key, Ledger, Source
 from gateway.alarm.options import AlarmOptions
+from gateway.alarm.parent import SEVERITIES
 from gateway.alarm.quiet import Quiet
 from gateway.alarm.scribe import Scribe
 from gateway.alarm.silence import Silence, SilenceWatch
@@ -100,7 +101,8 @@ class AlarmEngine:
 
     def explain(self, asset: str, now_ns: int) -> list[dict[str, Any]]:
         """Each rule of each device at ``asset``: limits, state, and why it stands there; OrderRefused."""
-        return explain(self.fleet, self.evaluator, self.expectation, asset, now_ns)
+        rules = explain(self.fleet, self.evaluator, self.expectation, asset, now_ns)
+        return rules + hearing.explain(self.fleet, self.watch, self.causes.together, asset)
 
     def snapshot(self) -> bytes:
         """Everything ``restore`` needs; equal states give equal bytes."""
@@ -158,10 +160,10 @@ class AlarmEngine:
             alarms += self._begin_group(key, wall_ns)
         for parent in past:
             alarms += self._uncover(parent.alarm)
-        return alarms + self._silences(self.watch.find(wall_ns))
+        return alarms + self._silences(self.watch.find(wall_ns, self.causes.excused))
 
     def settle(self) -> None:
-        """Tell the evaluator which assets have had power for long enough."""
+        """Tell the evaluator which assets have had power for long enough, and which may burn by day."""
         self.evaluator.settled = np.append(self.energised.settled(), True)[self._circuit[:-1]]
         # By day a switched circuit with power is the circuit's matter, and no lamp's; nor that of a lamp
         # nearby, which may hang on it whatever the inventory says.

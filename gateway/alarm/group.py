@@ -17,6 +17,9 @@ from gateway.alarm.options import AlarmOptions
 from gateway.fleet import BENCH
 from gateway.model import Bools, Float64s, Int32s, Int64s
 
+RADIO = "radio"
+"""Level, and asset id, of all that hangs on a lost gateway or cell: the inventory does not know which."""
+
 SLACK_SHARE = 0.1
 SLACK_NS = 60_000_000_000
 GROWING_SHARE = 0.3
@@ -24,7 +27,7 @@ GROWING_SHARE = 0.3
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """``level`` is circuit, feeder, cabinet or area; ``circuits`` are all it has."""
+    """``level`` is circuit, feeder, cabinet, area or RADIO, which has none; ``circuits`` are all it has."""
 
     level: str
     number: int

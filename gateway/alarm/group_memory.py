@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from gateway.alarm.cabinet import COLUMNS, NEVER_NS
-from gateway.alarm.cause import Key, Parent
 from gateway.alarm.expected import Supply
-from gateway.alarm.group import Group
+from gateway.alarm.group import RADIO, Group
+from gateway.alarm.parent import Key, Parent
 from gateway.alarm.quiet import Window
 from gateway.model import Int32s
 
@@ -59,6 +59,9 @@ class Groups(msgspec.Struct, array_like=True):
     shelves: list[tuple[str, str, int]]
     windows: list[Window]
     open: list[str]
+    ended_ns: bytes = b""  # absent in snapshots written before they were
+    until_ns: bytes = b""
+    rate: bytes = b""
 
 
 def pack(engine: AlarmEngine) -> Groups:
@@ -99,6 +102,9 @@ def pack(engine: AlarmEngine) -> Groups:
         shelves=[(*key, until_ns) for key, until_ns in sorted(engine.quiet.shelves.items())],
         windows=[engine.quiet.windows[name] for name in sorted(engine.quiet.windows)],
         open=sorted(engine.quiet.open),
+        ended_ns=energised.ended_ns.tobytes(),
+        until_ns=causes.together.until_ns.tobytes(),
+        rate=engine.watch.rate.tobytes(),
     )
 
 
@@ -115,8 +121,14 @@ def unpack(kept: Groups, engine: AlarmEngine, devices: Int32s) -> None:
     energised.off_since_ns = mapped(kept.off_since_ns, circuits, NEVER_NS, count)
     energised.heard_ns = mapped(kept.heard_ns, devices, NEVER_NS, len(engine.fleet.devices))
     size = len(engine.fleet.devices)
-    losses = (mapped(column, devices, 0, size, np.int32) for column in (kept.due, kept.missed, kept.allowed))
-    engine.watch.restore_losses(*losses)
+    if kept.ended_ns:
+        energised.ended_ns = mapped(kept.ended_ns, circuits, NEVER_NS, count)
+        causes.together.until_ns = mapped(kept.until_ns, devices, NEVER_NS, size)
+    due, missed, allowed = (
+        mapped(column, devices, 0, size, np.int32) for column in (kept.due, kept.missed, kept.allowed)
+    )
+    rate = mapped(kept.rate or bytes(8 * len(devices)), devices, 0, size, np.float64)
+    engine.watch.restore_losses(due, missed, allowed, rate)
     cabinet_row = {cabinet.id: row for row, cabinet in enumerate(engine.fleet.cabinets)}
     cabinets = np.array([cabinet_row.get(name, -1) for name in kept.cabinets], dtype=np.int32)
     reports.heard_ns = mapped(kept.reported_ns, cabinets, NEVER_NS, len(cabinet_row))
@@ -148,6 +160,7 @@ def _parent(kept: KeptParent, engine: AlarmEngine, circuit_row: dict[str, int]) 
         "feeder": list(engine.circuits.feeders),
         "cabinet": [cabinet.id for cabinet in engine.fleet.cabinets],
         "area": [area.code for area in engine.fleet.areas],
+        RADIO: [RADIO],
     }
     if key[0] not in places[kept.level]:
         return None

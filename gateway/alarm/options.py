@@ -14,12 +14,17 @@ class AlarmOptions:
 
     settle_s: float = 900.0  # boot delay 120, settling 180, LoRaWAN join 600
     lamp_settle_s: float = 480.0  # boot delay 300 and settling 180: self-tests are over then
+    rejoin_s: float = 5400.0  # the last of 2,000 lamps of a radio gateway join so long after dusk
+    silence_s_min: float = 1800.0  # no device is silent sooner, however often it reports
     step_s: float = 10.0  # groups are looked at this often
     group_hold_s: float = 300.0  # a dip, a recloser, a late report
     voltage_hold_s: float = 60.0
     switching_guard_s: float = 900.0  # after the planned switching off, beyond the guard of the plan
+    stray_lamps_share: float = 0.3  # of a circuit's lamps are heard although it is planned off
     maintenance_s: float = 7200.0  # door open or selector on manual: a crew is at work
+    back_share: float = 0.3  # of a dark circuit's silent lamps are heard: it is back
     split_s: float = 1800.0  # part of a group is back so long: the rest is a fault of its own
+    radio_lost_reports: int = 6  # a radio gateway that is back sooner is nothing to be told of
     members_min: int = 3
     silent_share: float = 0.8
     evidence_min: float = 6.0  # -log10 of the chance that all these reports were lost by accident

@@ -7,7 +7,7 @@ on switched feeders and carries on the next night. The wall clock only names the
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,15 +15,18 @@ import numpy as np
 
 from gateway.alarm.circles import Circle, Circles
 from gateway.alarm.circuits import Circuits
-from gateway.alarm.loss import LossRecord
+from gateway.alarm.loss import REPORTS_A_NIGHT, LossRecord
 from gateway.alarm.options import AlarmOptions
 from gateway.alarm.rule import SECOND_NS
 from gateway.fleet import BENCH, Fleet
-from gateway.model import Bools, Int32s, Int64s, ProfileSpec, Tick
+from gateway.model import Bools, Float64s, Int32s, Int64s, ProfileSpec, Tick
 
 TYPE: Final = "communicationFailure"
 TICK_GAP_NS_MAX: Final = 150 * SECOND_NS
 """A longer gap between ticks is a gateway that stood still, not one that listened in vain."""
+Excuse = Callable[[Int64s], Bools]
+"""Of device rows: whether it is not yet to be said that they are silent."""
+
 _NEVER_NS: Final = 2**62
 _UNBOUNDED: Final = {int(np.iinfo(np.int64).min), int(np.iinfo(np.int64).max)}
 
@@ -61,14 +64,17 @@ class SilenceWatch:
             [round(known[d.profile].interval_s * SECOND_NS) for d in fleet.devices], dtype=np.int64
         )
         self._first = np.array([known[d.profile].silence_intervals for d in fleet.devices], dtype=np.int32)
-        self.allowed: Int32s = self._first  # missed reports that mean silence
+        # Missed reports that mean silence. Who was never heard may not be mounted yet: a night tells.
+        self.allowed: Int32s = np.full(len(fleet.devices), REPORTS_A_NIGHT, dtype=np.int32)
+        self._least_ns = round(options.silence_s_min * SECOND_NS)
+        self.loss = LossRecord(len(fleet.devices))
+        self.rate: Float64s = self.loss.rate()  # share of reports lost, as of the last review
         self.limit_ns: Int64s = self._limits()
         dates = {t for a in fleet.assignments for t in (a.from_ns, a.to_ns)}
         self._boundaries = np.array(sorted(dates - _UNBOUNDED), dtype=np.int64)
         self._period = -1  # which stretch between assignment dates the circles were drawn for
         self.drawn_ns: int | None = None
         self.circles = Circles([], round(options.settle_s * SECOND_NS))
-        self.loss = LossRecord(len(fleet.devices))
         self.circle: Int32s = np.full(len(fleet.devices), BENCH, dtype=np.int32)
         self.circuit: Int32s = np.full(len(fleet.devices), BENCH, dtype=np.int32)
         self.asset: Int32s = np.full(len(fleet.devices), BENCH, dtype=np.int32)
@@ -97,13 +103,17 @@ class SilenceWatch:
         """``elapsed_ns`` of listening passed up to ``wall_ns``; ``powered`` says which circuits had power."""
         self.circles.advance(elapsed_ns, wall_ns, powered)
 
-    def find(self, wall_ns: int) -> list[Silence]:
-        """The devices that went silent, in device order."""
+    def find(self, wall_ns: int, excused: Excuse | None = None) -> list[Silence]:
+        """The devices that went silent, in device order; not yet those that are ``excused``."""
         counted = self._counted()
         if not (counted >= self._due_ns).any():
             return []
         age = counted[self.circle] - self.heard_ns
         found = np.flatnonzero((age >= self.limit_ns) & ~self.silent & (self.circle != BENCH))
+        if excused is not None:
+            found = found[~excused(found)]
+        if not len(found):
+            return []
         self.silent[found] = True
         self._schedule()
         return [self._raised(int(row), int(age[row]), wall_ns) for row in found]
@@ -131,7 +141,10 @@ class SilenceWatch:
 
     def review(self) -> None:
         """Judge every device by what it has lost so far; a new limit holds from now on."""
-        self.restore_losses(self.loss.due, self.loss.missed, self.loss.allowed(self._first))
+        allowed = np.where(self.loss.due > 0, self.loss.allowed(self._first), REPORTS_A_NIGHT)
+        self.allowed, self.rate = allowed.astype(np.int32), self.loss.rate()
+        self.limit_ns = self._limits()
+        self._schedule()
 
     @property
     def watched(self) -> Bools:
@@ -155,10 +168,11 @@ class SilenceWatch:
         self.silent[list(onset_ns)] = True
         self._schedule()
 
-    def restore_losses(self, due: Int32s, missed: Int32s, allowed: Int32s) -> None:
-        """Take up what each device owed and missed, and how many it may miss (0: as its profile says)."""
+    def restore_losses(self, due: Int32s, missed: Int32s, allowed: Int32s, rate: Float64s) -> None:
+        """Take up what each device owed and missed, may miss (0: unknown), and what share it loses."""
         self.loss.due, self.loss.missed = due, missed
-        self.allowed = np.where(allowed > 0, allowed, self._first)
+        self.rate = np.where(rate > 0, rate, self.rate)
+        self.allowed = np.where(allowed > 0, allowed, REPORTS_A_NIGHT).astype(np.int32)
         self.limit_ns = self._limits()
         self._schedule()
 
@@ -184,7 +198,8 @@ class SilenceWatch:
         return ended
 
     def _limits(self) -> Int64s:
-        return np.where(self._first > 0, self.interval_ns * self.allowed, _NEVER_NS)
+        limit_ns = np.maximum(self.interval_ns * self.allowed, self._least_ns)
+        return np.where(self._first > 0, limit_ns, _NEVER_NS)
 
     def _counted(self) -> Int64s:
         """Count of every circle, and 0 at the end, where BENCH points."""

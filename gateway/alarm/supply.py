@@ -116,8 +116,10 @@ class SupplyWatch:
         dead = np.append(np.nanmax(self._volts(), axis=0) < DEAD_V, False)[c.cabinet]
         due = c.switched & (e.planned == Supply.ON)
         rest = c.switched & (e.planned == Supply.OFF)
+        # That a cabinet left on manual burns by day is localOverride, however long.
+        manual = np.append(self._reports.contact("selector_mode") == 1, False)[c.cabinet] & has
         groups = [(SWITCHING_ERROR_OFF, g) for g in self._rolled_up(due & off & ~dead & ~working, due)]
-        groups += [(SWITCHING_ERROR_ON, g) for g in self._rolled_up(e.stray & ~working, rest)]
+        groups += [(SWITCHING_ERROR_ON, g) for g in self._rolled_up(e.stray & ~working & ~manual, rest)]
         return dict.fromkeys(groups)
 
     def _volts(self) -> np.ndarray:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from gateway.alarm.group import RADIO
 from gateway.fleet import Asset, Fleet
 from gateway.vocabulary.kinds import KINDS
 
@@ -22,6 +23,10 @@ GAPS: Final = {
     ),
     "journal_corrupt": ("bản ghi của nhật ký bị hỏng", "records of the journal are damaged"),
 }
+RADIO_NAMES: Final = ("một gateway vô tuyến hoặc trạm di động", "a radio gateway or cell")
+    "một trạm thu phát vô tuyến (gateway LoRa hoặc trạm di động)",
+    "a radio gateway or cell",
+)
 _HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
@@ -53,6 +58,8 @@ class Wording:
         vi, en = self.sentence(kind, asset, onset_ns, None, None, "")
         if not members:
             return vi, en
+        if asset == RADIO:  # they stand anywhere
+            return f"{vi}: {len(members)} điểm", f"{en}: {len(members)} points"
         span = members[0] if len(members) == 1 else f"{members[0]} – {members[-1]}"
         return f"{vi}: {len(members)} điểm, {span}", f"{en}: {len(members)} points, {span}"
 
@@ -75,6 +82,8 @@ class Wording:
 
     def _place(self, asset_id: str) -> tuple[str, str]:
         """(vi, en): the point, where on its feeder it stands, road and area."""
+        if asset_id == RADIO:
+            return RADIO_NAMES
         row = self._fleet.asset_row.get(asset_id)
         if row is None:
             name = self._group(asset_id)

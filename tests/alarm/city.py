@@ -6,12 +6,12 @@ cabinets every five minutes. Chance comes from a seed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from district import LIMITS, LUMINAIRE, MINUTE, batch, tick
+from district import LIMITS, LUMINAIRE, MINUTE, acquainted, batch, tick
 
 from gateway.alarm.engine import AlarmEngine
 from gateway.alarms import Alarm
@@ -89,18 +89,24 @@ class City:
 
     def __post_init__(self) -> None:
         self.engine = AlarmEngine(self.fleet, [LAMP, CABINET])
+        acquainted(self.engine.watch, missed=24)
         self.minute = 0
         self._chance = np.random.default_rng(self.seed)
         lamps = [a for a in self.fleet.assets if a.kind == "light_point"]
         self._circuits = sorted({(a.feeder, a.phase) for a in lamps})
         number = {circuit: n for n, circuit in enumerate(self._circuits)}
         self._of_lamp = np.array([number[a.feeder, a.phase] for a in lamps])
-        self._silent = np.array([a.id in self.mute for a in lamps], dtype=np.bool_)
+        self.silence(self.mute)
         self._phase = self._chance.integers(0, INTERVAL_MIN, len(lamps))
         self._boot = self._chance.integers(2, self.join_min, len(lamps))
         self._on_since = np.full(len(lamps), -10_000)
         self._was_on = np.zeros(len(lamps), dtype=np.bool_)
         self._boxes = [a.id for a in self.fleet.assets if a.kind == "cabinet"]
+
+    def silence(self, names: Collection[str]) -> None:
+        """From now on these lamps, and no others, are out of reach."""
+        lamps = (a for a in self.fleet.assets if a.kind == "light_point")
+        self._silent = np.array([a.id in names for a in lamps], dtype=np.bool_)
 
     def run(self, minutes: int) -> list[Alarm]:
         """Let time pass; the transitions of these minutes."""

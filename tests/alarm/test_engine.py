@@ -16,6 +16,7 @@ from district import (
     MINUTE,
     OVER_VOLTAGE,
     S,
+    acquainted,
     batch,
     chunk,
     fleet,
@@ -48,7 +49,9 @@ NIGHT, NOON = local("2026-11-20 22:00"), local("2026-11-20 12:00")
 
 
 def engine(lamps: int = 4, spec: ProfileSpec = LUMINAIRE, **changes: Any) -> AlarmEngine:
-    return AlarmEngine(fleet(lamps, **changes), [spec])
+    known = AlarmEngine(fleet(lamps, **changes), [spec])
+    acquainted(known.watch)
+    return known
 
 
 def volts(minute: float, value: float, device: int = 1, start: int = NIGHT) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from gateway.alarm.loss import REPORTS_A_NIGHT, LossRecord, missed_allowed
     ("loss", "missed"), [(0.001, 3), (0.01, 4), (0.04, 5), (0.10, 7), (0.20, 10), (0.30, 13), (0.9, 44)]
 )
 def test_the_table_of_the_field_notes(loss: float, missed: int) -> None:
-    assert missed_allowed(np.array([loss])).tolist() == [missed]
+    assert missed_allowed(np.ones((1, 1)), np.array([loss]), 1e-5).tolist() == [missed]
 
 
 def test_a_device_is_judged_by_its_own_record_once_it_has_one() -> None:
@@ -20,13 +20,11 @@ def test_a_device_is_judged_by_its_own_record_once_it_has_one() -> None:
     record = LossRecord(2)
     devices, first = np.array([0, 1], dtype=np.int32), np.array([5, 5], dtype=np.int32)
     chance = np.random.default_rng(3)
-    for report in range(14 * REPORTS_A_NIGHT):
+    for _ in range(14 * REPORTS_A_NIGHT):
         owed = np.array([1, 1 + (chance.random() < 0.25)])  # a quarter of those heard follow a lost one
         record.heard(devices, owed)
-        if report == 20:
-            assert record.allowed(first).tolist() == [5, 5]
     good, bad = record.allowed(first).tolist()
-    assert good == 3
+    assert good == 4
     assert 9 <= bad <= 12
 
 

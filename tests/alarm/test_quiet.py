@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from district import LUMINAIRE, MINUTE, OVER_VOLTAGE, chunk, fleet, local, run, said, tick
+from district import LUMINAIRE, MINUTE, OVER_VOLTAGE, acquainted, chunk, fleet, local, run, said, tick
 
 from gateway.alarm.engine import AlarmEngine
 from gateway.alarm.statistics import figures
@@ -110,9 +110,10 @@ def test_a_place_out_of_service_is_told_apart_and_tells_what_is_left() -> None:
 
 def test_in_an_announced_outage_silence_is_not_counted() -> None:
     e = AlarmEngine(fleet(2), [LUMINAIRE])
+    acquainted(e.watch)
     e.apply(chunk(window(0, 180, "feeder:F-live", kind="grid_outage"), *(at(m) for m in range(180))))
     assert [a.asset for a in e.active()] == ["LP0"]  # its feeder is another one
-    told = e.apply(chunk(*(at(m) for m in range(180, 300))))
+    told = e.apply(chunk(*(at(m) for m in range(180, 420))))
     assert [a.asset for _, a in told if a.asset == "LP1"] == ["LP1"]
     assert told[0][1].raised_ns >= NIGHT + (180 + 60) * MINUTE
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from time import process_time_ns
 
 import numpy as np
-from district import LUMINAIRE, MINUTE, S, fleet, local, tick
+from district import LUMINAIRE, MINUTE, S, acquainted, fleet, local, tick
 
 from gateway.alarm.circuits import circuits_of
 from gateway.alarm.expected import Expectation, Supply
@@ -38,7 +38,9 @@ class Watch(SilenceWatch):
 
 
 def watch(lamps: int = 2, district: Fleet | None = None) -> Watch:
-    return Watch(district or fleet(lamps))
+    known = Watch(district or fleet(lamps))
+    acquainted(known)
+    return known
 
 
 def ticks(start: int, minutes: float, step_s: int = 30) -> Iterator[int]:

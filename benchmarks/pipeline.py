@@ -46,7 +46,7 @@ def through(messages: int, devices: int, *, unmeasured: int = 0) -> Run:
         for stretch in filter(None, (unmeasured, total)):
             meter = Meter({"gateway": gateway.pid, "stream": stream.pid})
             plant.tell(stream, "go")
-            plant.expect(stream, "acknowledged")  # figures are not asked for meanwhile: they have a price, too
+            plant.expect(stream, "acknowledged")  # asking for figures has a price, too
             plant.wait(partial(brought, port, stretch), plant.STORED_S_MAX, f"{stretch} messages stored")
         return figures.run(
             f"{devices} devices",

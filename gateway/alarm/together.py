@@ -30,9 +30,6 @@ WAIT_REPORTS: Final = 2
 ELSEWHERE_REPORTS: Final = 3
 """So many reports at most were lost before another circuit went off, if a lamp really hangs on that."""
 
-DIP_DEVICES_MIN, DIP_SHARE = 3, 0.15
-"""So many of a circuit, and such a share of it, are late after a dip."""
-
 FEW_SHARE: Final = 0.3
 
 METER_TELLS_W: Final = 200.0
@@ -64,12 +61,12 @@ class Together:
         self._watch, self._energised, self._reports = watch, energised, reports
         self._options = options
         self._join_ns = round((options.settle_s + options.rejoin_s) * _SECOND_NS)
-        self._rejoin_ns = round(options.rejoin_s * _SECOND_NS)
         self._beside = _beside(circuits)
         placed = circuits.of_asset != BENCH
         standby_w = np.bincount(circuits.of_asset[placed], expectation.standby_w[placed], len(circuits))
         self._standby_w: Float64s = standby_w.astype(np.float64)
         self.radio = Radio(circuits, watch.interval_ns, options)
+        self._powered: Bools = np.ones(len(fleet.devices), dtype=np.bool_)
         self.elsewhere: Bools = np.zeros(len(fleet.devices), dtype=np.bool_)
         self.until_ns: Int64s = np.full(len(fleet.devices), NEVER_NS, dtype=np.int64)
 
@@ -78,7 +75,7 @@ class Together:
         watch, circuit, now_ns = self._watch, self._watch.circuit, self._energised.now_ns
         owed = reports_missing(watch.age_ns(), watch.interval_ns)
         on = self._energised.state == Supply.ON
-        powered = np.append(on, True)[circuit]
+        self._powered = powered = np.append(on, True)[circuit]
         self.elsewhere = self._elsewhere(np.flatnonzero(powered & (owed > 0)))
         owed[self.elsewhere] = 0
         # Who was silent before has an alarm of its own and says nothing of the group.
@@ -91,7 +88,6 @@ class Together:
         due: Bools = new & powered & (circuit != BENCH) & ~missing
         if not (due & (owed > 0)).any():
             return []
-        self._note_dips(due & (owed > 0))
         found = []
         for group in silent_groups(self._circuits, self._options, circuit, due, owed, loss):
             rows = np.flatnonzero(due & (owed > 0) & np.isin(circuit, group.circuits)).astype(np.int32)
@@ -100,18 +96,10 @@ class Together:
                 found.append((kind, group, rows))
         return found
 
-    def _note_dips(self, late: Bools) -> None:
-        """Many of a circuit are late at once: a dip too short for any meter made them join again."""
-        circuit, count = self._watch.circuit, len(self._circuits)
-        own = np.bincount(circuit[circuit != BENCH], minlength=count)
-        many = np.bincount(circuit[late], minlength=count) >= np.maximum(DIP_DEVICES_MIN, DIP_SHARE * own)
-        shaken = late & np.append(many, False)[circuit]
-        self.until_ns[shaken] = self._energised.now_ns + self._rejoin_ns
-
     def excused(self, rows: Int64s) -> Bools:
         """Devices that are late, and of which that is not to be said yet."""
         waits: Bools = self.until_ns[rows] > self._energised.now_ns
-        return waits | self._joining(rows) | self.elsewhere[rows]
+        return waits | self._joining(rows) | self.elsewhere[rows] | ~self._powered[rows]
 
     def why(self, row: int) -> str:
         """What is waited for before a late device is called silent; "" for nothing."""
@@ -119,7 +107,7 @@ class Together:
         if self.elsewhere[row]:
             return "it fell silent with another circuit of its cabinet, and may really hang on that"
         if self.until_ns[row] > self._energised.now_ns:
-            return "many others were late with it: the radio failed, or a dip made them join again"
+            return "the radio fails for many at once"
         return "it may still be joining since power returned" if self._joining(rows)[0] else ""
 
     def _joining(self, rows: Int64s) -> Bools:

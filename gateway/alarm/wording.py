@@ -23,10 +23,7 @@ GAPS: Final = {
     ),
     "journal_corrupt": ("bản ghi của nhật ký bị hỏng", "records of the journal are damaged"),
 }
-RADIO_NAMES: Final = (
-    "một trạm thu phát vô tuyến (gateway LoRa hoặc trạm di động)",
-    "a radio gateway or cell",
-)
+RADIO_NAMES: Final = ("một gateway vô tuyến hoặc trạm di động", "a radio gateway or cell")
 _HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 

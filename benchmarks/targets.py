@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from benchmarks import latency
-from benchmarks.end_to_end import FULL, STEADY
+from benchmarks.end_to_end import FULL, RATE, STEADY
 from benchmarks.figures import Report
 
 Figure = float | None
@@ -46,12 +46,20 @@ class Target:
 DISTURBED = "latency-disturbed"
 
 
-NOTHING: Final[Mapping[str, Any]] = defaultdict(lambda: defaultdict(lambda: None))
+HELD_SHARE: Final = 0.95
+NOTHING: Final[Mapping[str, Any]] = defaultdict(lambda: defaultdict(lambda: None), messages_per_s=0)
 """The run that did not take place."""
 
 
 def _cpu(run: str = "") -> Callable[[Report], Figure]:
     return lambda report: _run(report, run)["cpu_us_per_message"].get("gateway")
+
+
+def _cpu_steady(report: Report) -> Figure:
+    """None where the rate was not held: what waits comes in larger blocks, which cost less."""
+    run = _run(report, STEADY)
+    held = (run["messages_per_s"] or 0) >= HELD_SHARE * RATE
+    return run["cpu_us_per_message"].get("gateway") if held else None
 
 
 def _ratio(other: str, run: str = "") -> Callable[[Report], Figure]:
@@ -74,7 +82,7 @@ def _run(report: Report, name: str) -> Any:
 STEADY_RATE = latency.RATES[-1]
 TARGETS = (
     Target("gateway CPU per message at full load", "pipeline", 6.0, "µs", _cpu()),
-    Target("the same at 20,000 messages/s through mosquitto", "end-to-end", 8.0, "µs", _cpu(STEADY)),
+    Target("the same at 20,000 messages/s through mosquitto", "end-to-end", 8.0, "µs", _cpu_steady),
     Target("at mosquitto's highest rate, gateway : mosquitto", "end-to-end", 0.4, "", _ratio("broker", FULL)),
     Target("the same load, gateway : telegraf", "peers", 0.25, "", _ratio("telegraf", "telegraf")),
     Target(

@@ -61,14 +61,14 @@ def test_the_picture_in_the_documents_shows_the_kept_results() -> None:
     assert plot.PICTURE.read_text(encoding="utf-8") == plot.picture(plot.kept())
 
 
-def run(name: str, cpu_us: float) -> dict[str, Any]:
-    return figures.run(name, messages=1000, devices=10, seconds=1.0, cpu_s={"gateway": cpu_us / 1000})
+def run(name: str, cpu_us: float, *, per_s: int = 1000) -> dict[str, Any]:
+    return figures.run(name, messages=per_s, devices=10, seconds=1.0, cpu_s={"gateway": cpu_us * per_s / 1e6})
 
 
 def test_a_target_is_met_missed_or_not_measured() -> None:
     reports = {
         "pipeline": figures.report("pipeline", [run("one", 6.0)]),
-        "end-to-end": figures.report("end-to-end", [run("one", 1.0), run(STEADY, 8.01)]),
+        "end-to-end": figures.report("end-to-end", [run("one", 1.0), run(STEADY, 8.01, per_s=19_500)]),
         "peers": figures.report("peers", [run("telegraf", 5.0)], absent=["telegraf"]),
     }
     reports["end-to-end"]["runs"].append(run(targets.FULL, 9.0))
@@ -76,6 +76,11 @@ def test_a_target_is_met_missed_or_not_measured() -> None:
     met = [verdicts[target.text]["met"] for target in targets.TARGETS]
     assert met[:4] == [True, False, None, None]
     assert set(met[4:]) == {None}
+
+
+def test_a_rate_that_was_not_held_judges_nothing() -> None:
+    held_not = {"end-to-end": figures.report("end-to-end", [run(STEADY, 7.0, per_s=17_000)])}
+    assert targets.verdicts(held_not)[1]["met"] is None
 
 
 def test_every_target_names_a_bench_that_all_runs() -> None:

@@ -31,7 +31,8 @@ from gateway.lamps import LampPicture
 from gateway.metrics import Figures
 from gateway.model import Control, Counts, Run
 from gateway.operations import Operations
-from gateway.pipeline import Cadence, Reader, follow
+from gateway.pipeline import Cadence, follow
+from gateway.reader import Reader
 from gateway.sections import Settings
 from gateway.state import cursors
 from gateway.translation import Translator

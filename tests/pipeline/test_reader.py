@@ -24,12 +24,13 @@ from records import (
     tick,
 )
 
-from gateway import pipeline
+from gateway import reader as reading
 from gateway.errors import JournalCorrupt
 from gateway.journal.record import Kind
 from gateway.journal.segments import JournalOptions, SegmentJournal
 from gateway.model import Chunk, SessionEvent
-from gateway.pipeline import Cadence, Reader, follow
+from gateway.pipeline import Cadence, follow
+from gateway.reader import Reader
 from gateway.translation import Translator
 
 START_MS = START_NS // 1_000_000
@@ -81,7 +82,7 @@ def lamp(number: int, **more: object) -> tuple[Kind, bytes]:
 
 async def test_a_slow_follower_gets_what_a_fast_one_got(journal, monkeypatch: pytest.MonkeyPatch) -> None:
     """Far behind what is kept, it reads on its own, and joins the others again when it has caught up."""
-    monkeypatch.setattr(pipeline, "RECENT_CHUNKS_MAX", 5)
+    monkeypatch.setattr(reading, "RECENT_CHUNKS_MAX", 5)
     shared = reader(journal)
     fast: list[Chunk] = []
     slow: list[Chunk] = []
@@ -105,7 +106,7 @@ async def test_a_slow_follower_gets_what_a_fast_one_got(journal, monkeypatch: py
 @pytest.mark.parametrize("journal", [1 << 20], indirect=True)
 async def test_falling_behind_does_not_stop_the_others(journal, monkeypatch: pytest.MonkeyPatch) -> None:
     """Walking back to find redeliveries is long work; the loop turns meanwhile."""
-    monkeypatch.setattr(pipeline, "READ_BYTES_MAX", 1)
+    monkeypatch.setattr(reading, "READ_BYTES_MAX", 1)
     await write(journal, *(lamp(number) for number in range(40)))
     shared = reader(journal, start=40)
     turns = 0
@@ -169,7 +170,7 @@ async def test_damage_is_a_gap_with_a_name(tmp_path: Path) -> None:
 async def test_a_lagging_follower_reads_with_the_configuration_of_then(
     journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline, "RECENT_CHUNKS_MAX", 1)
+    monkeypatch.setattr(reading, "RECENT_CHUNKS_MAX", 1)
 
     def strange(number: int) -> tuple[Kind, bytes]:
         return block(message("L-3", {"ts": START_MS + number, "u": 230}))
@@ -220,8 +221,8 @@ async def test_following_gathers_under_load_and_is_prompt_when_idle(journal) -> 
 
 async def test_at_full_load_the_one_in_front_is_patient(journal, monkeypatch: pytest.MonkeyPatch) -> None:
     """A follower about to lose what is kept is waited for while it goes on, not when it stands still."""
-    monkeypatch.setattr(pipeline, "RECENT_CHUNKS_MAX", 5)
-    monkeypatch.setattr(pipeline, "PATIENCE_S", 60.0)
+    monkeypatch.setattr(reading, "RECENT_CHUNKS_MAX", 5)
+    monkeypatch.setattr(reading, "PATIENCE_S", 60.0)
     shared = reader(journal)
     for number in range(5):
         await write(journal, lamp(number))
@@ -235,7 +236,7 @@ async def test_at_full_load_the_one_in_front_is_patient(journal, monkeypatch: py
     kept = await shared.read("other", last.next - 2, 10)
     (newest,) = await asyncio.wait_for(waiting, 10)
     assert (newest.first, kept[0].first) == (5, 3)
-    monkeypatch.setattr(pipeline, "PATIENCE_S", 0.01)
+    monkeypatch.setattr(reading, "PATIENCE_S", 0.01)
     for number in range(6, 12):
         await write(journal, lamp(number))
         await asyncio.wait_for(shared.read("front", number, 10), 10)

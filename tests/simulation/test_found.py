@@ -28,7 +28,7 @@ from gateway.journal.record import Kind, Record, encode_arrival, encode_control,
 from gateway.journal.segments import SegmentJournal
 from gateway.model import Arrival, Control, Counts, Run, SessionEvent, Tick
 from gateway.notify.dispatch import OutboxRow
-from gateway.pipeline import Reader
+from gateway.reader import Reader
 from gateway.state import cursors, outbox
 from gateway.state.database import connect
 from gateway.translation import TranslationOptions, Translator
@@ -166,7 +166,7 @@ async def test_a_follower_that_meets_damage_goes_on_where_the_others_chunks_begi
     journal: Any = Damaged()
     configuration = interpret_once(sources(LAMPS).pack(), "")
     translator = Translator(OPTIONS, lambda name: configuration, configuration)
-    with patch("gateway.pipeline.RECENT_CHUNKS_MAX", 3):
+    with patch("gateway.reader.RECENT_CHUNKS_MAX", 3):
         reader = Reader(journal, lambda sequence: translator, 0)
         position = 0
         while position < 30:

@@ -22,7 +22,7 @@ from gateway.errors import JournalCorrupt
 from gateway.followers import AlarmFollower
 from gateway.journal.record import Kind, Record, decode_session, encode_tick
 from gateway.model import Chunk, Counts, SessionEvent, Tick
-from gateway.pipeline import Reader
+from gateway.reader import Reader
 from gateway.sections import Settings
 from gateway.system_clock import SystemClock
 from gateway.translation import Translator

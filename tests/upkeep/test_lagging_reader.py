@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gateway import pipeline
+from gateway import reader
 from gateway.journal.record import Kind, Record
 from gateway.model import Chunk, Counts, Run
 
@@ -21,7 +21,7 @@ class Records:
         assert sequence < self.next
 
     def read(self, sequence: int, *, bytes_max: int) -> list[Record]:
-        assert bytes_max == pipeline.READ_BYTES_MAX
+        assert bytes_max == reader.READ_BYTES_MAX
         return [Record(at, Kind.MESSAGES, b"") for at in range(sequence, min(sequence + 3, self.next))]
 
 
@@ -35,13 +35,13 @@ class Translated:
 async def test_small_reads_are_gathered_up_to_what_was_asked_for_and_not_past_what_is_kept() -> None:
     journal: Any = Records()
     translator_at: Any = lambda _: Translated()  # noqa: E731
-    reader = pipeline.Reader(journal, translator_at, 900)
-    await reader.read("front", 900, 5000)
+    shared = reader.Reader(journal, translator_at, 900)
+    await shared.read("front", 900, 5000)
     kept_from = 900
 
     position, sizes = 0, []
     while position < kept_from:
-        chunks = await reader.read("behind", position, 5000)
+        chunks = await shared.read("behind", position, 5000)
         assert [chunk.first for chunk in chunks] == [position, *(chunk.next for chunk in chunks[:-1])]
         sizes.append(sum(chunk.counts.readings for chunk in chunks))
         position = chunks[-1].next

@@ -17,8 +17,8 @@ ROUNDS = 4
 """Without and with poison in turn, the least of each counts: other work on the machine only adds."""
 LAMPS = 1000
 POISON = 10
-COST_MAX = 1 / 0.7
-"""Wanted is 1 / 0.8 (a fifth of the throughput); 1.14 to 1.28 were seen on a machine with other work."""
+COST_MAX = 1 / 0.8
+"""A fifth of the throughput; 1.03 was seen on a machine with other work."""
 
 
 def cpu_s(pid: int) -> float:

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 import zstandard
 
-from gateway.alarm import group_memory
+from gateway.alarm import group_memory, sensor_memory
 from gateway.alarm.circles import Circle
 from gateway.alarm.evaluator import Evaluator, RuleState
 from gateway.alarm.group_memory import mapped
@@ -64,6 +64,7 @@ class _Content(msgspec.Struct, array_like=True):
     ended_ns: list[tuple[str, str, int]]
     counts: tuple[int, int, int, int]
     groups: group_memory.Groups | None = None
+    sensors: sensor_memory.KeptSensors | None = None
 
 
 class _Head(msgspec.Struct, array_like=True):
@@ -90,6 +91,7 @@ def pack(engine: AlarmEngine) -> bytes:
         ended_ns=[(*key, time_ns) for key, time_ns in sorted(ledger.ended_ns.items())],
         counts=(evaluator.judged, evaluator.late, evaluator.replayed, evaluator.on_bench),
         groups=group_memory.pack(engine),
+        sensors=sensor_memory.pack(engine.sensors, fleet),
     )
     return zstandard.compress(msgspec.msgpack.encode(content), _COMPRESSION_LEVEL)
 
@@ -119,6 +121,8 @@ def unpack(packed: bytes, engine: AlarmEngine) -> None:
     )
     if content.groups is not None:
         group_memory.unpack(content.groups, engine, rows)
+    if content.sensors is not None:
+        sensor_memory.unpack(content.sensors, engine.sensors, fleet)
 
 
 def _pack_rules(fleet: Fleet, evaluator: Evaluator, profile: str) -> _Rules:

@@ -7,23 +7,27 @@ with file and line. Never judges a reading, never reads a file.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Final, TypeVar
 
 from pydantic import ValidationError
 
 from gateway.decode.lines import line_of
 from gateway.decode.profile import TOML_CHARACTERS_MAX, Complaint, Profile, first_mistake
 from gateway.decode.rules import compile_rule, within
-from gateway.decode.schema import OverrideTable, RulebookTable, RuleTable
+from gateway.decode.schema import OverrideTable, RulebookTable, RuleTable, WatchTable
 from gateway.decode.values import ProfileField
+from gateway.decode.watches import compile_watch
 from gateway.errors import ConfigurationError
 from gateway.fleet import Fleet
 from gateway.model import Rule
+from gateway.watches import Watch
 
 FILE: Final = "rules.toml"
+CITY: Final = "city"
 SCOPES: Final = ("area", "cabinet", "feeder", "asset")
+OneTable = TypeVar("OneTable", RuleTable, WatchTable)
 
 
 def apply(text: str, profiles: Sequence[Profile], fleet: Fleet, file: str = FILE) -> tuple[Profile, ...]:
@@ -35,7 +39,9 @@ def apply(text: str, profiles: Sequence[Profile], fleet: Fleet, file: str = FILE
     book = _table(text, file)
     by_name = {profile.name: profile for profile in profiles}
     tables = {name: {table.type: table for table in p.rule_tables} for name, p in by_name.items()}
+    watches = {name: {table.type: table for table in p.watch_tables} for name, p in by_name.items()}
     added: dict[str, list[Rule]] = {name: [] for name in by_name}
+    watched: dict[str, list[Watch]] = {name: [] for name in by_name}
     for number, rule in enumerate(book.rule, 1):
         wrong = within(complain, f"rule.{number}")
         profile = _profile(rule.profile, by_name, wrong)
@@ -48,17 +54,28 @@ def apply(text: str, profiles: Sequence[Profile], fleet: Fleet, file: str = FILE
     for number, override in enumerate(book.override, 1):
         wrong = within(complain, f"override.{number}")
         scope = _scope(override, fleet, wrong)
-        for name in _named(override, by_name, tables, wrong):
+        known = {name: {*tables[name], *watches[name]} for name in by_name}
+        for name in _named(override, by_name, known, wrong):
             if (name, override.rule, scope) in seen:
                 raise wrong("rule", "is overridden there twice", "keep one of the two")
             seen.add((name, override.rule, scope))
-            table = _merged(tables[name][override.rule], override)
-            compiled = compile_rule(table, _fields(by_name[name]), wrong)
-            added[name].append(replace(compiled, scope=scope or "city", enabled=override.enabled))
-    return tuple(
-        replace(profile, spec=replace(profile.spec, rules=profile.spec.rules + tuple(added[profile.name])))
-        for profile in profiles
-    )
+            here, enabled = scope or CITY, override.enabled
+            fields = _fields(by_name[name])
+            if override.rule in tables[name]:
+                table = _merged(tables[name][override.rule], override, wrong)
+                compiled = compile_rule(table, fields, wrong)
+                added[name].append(replace(compiled, scope=here, enabled=enabled))
+            else:
+                merged = _merged(watches[name][override.rule], override, wrong)
+                found = compile_watch(merged, fields, wrong)
+                watched[name] += (replace(watch, scope=here, enabled=enabled) for watch in found)
+    return tuple(_extended(profile, added[profile.name], watched[profile.name]) for profile in profiles)
+
+
+def _extended(profile: Profile, rules: Sequence[Rule], watches: Sequence[Watch]) -> Profile:
+    spec = profile.spec
+    spec = replace(spec, rules=spec.rules + tuple(rules), watches=spec.watches + tuple(watches))
+    return replace(profile, spec=spec)
 
 
 def practice(text: str, defaults: Mapping[str, float], file: str = FILE) -> dict[str, float]:
@@ -98,7 +115,7 @@ def _profile(name: str, profiles: Mapping[str, Profile], wrong: Complaint) -> Pr
 def _named(
     override: OverrideTable,
     profiles: Mapping[str, Profile],
-    tables: Mapping[str, Mapping[str, RuleTable]],
+    tables: Mapping[str, Collection[str]],
     wrong: Complaint,
 ) -> list[str]:
     """The profiles whose rule is meant: the one named, or all that have it."""
@@ -128,7 +145,10 @@ def _scope(override: OverrideTable, fleet: Fleet, wrong: Complaint) -> str:
     return f"{kind}:{name}"
 
 
-def _merged(table: RuleTable, override: OverrideTable) -> RuleTable:
-    """The profile's rule with what the override writes."""
+def _merged(table: OneTable, override: OverrideTable, wrong: Complaint) -> OneTable:
+    """The profile's rule or watch with what the override writes."""
     written = override.model_dump(exclude_none=True, exclude={"rule", "profile", "enabled", *SCOPES})
+    for key in written:
+        if key not in type(table).model_fields:
+            raise wrong(key, f"is no key of {override.rule}", "see docs/profiles.md for what it takes")
     return table.model_copy(update=written)

@@ -45,7 +45,7 @@ def sources(lamps: int) -> bytes:
     """Packed sources with that many lamps."""
     profiles = {
         str(file.relative_to(ROOT)): file.read_bytes()
-        for file in sorted((ROOT / "device_profiles").glob("*/profile.toml"))
+        for file in sorted((ROOT / "device_profiles").rglob("*.toml"))
     }
     with tempfile.TemporaryDirectory() as directory:
         write_inventory(Path(directory), lamps)

@@ -14,7 +14,7 @@ from gateway.model import Bools, Int32s, Int64s, ReadingBatch
 
 NEVER_NS: Final = -(2**62)
 LEAK_NS: Final = 60_000_000_000
-"""The usual delay is forgotten by this much a reading, for clocks drift."""
+"""The usual delay is forgotten by this much a reading, for clocks drift; not by a burst of held readings."""
 
 KEPT_NS: Final = 300_000_000_000
 """A clock that is further off is put right by its usual delay."""
@@ -29,13 +29,17 @@ class Delays:
     def __init__(self, slot_of: Int32s, late_ns: Int64s) -> None:
         self.slot_of, self.late_ns = slot_of, late_ns
         self.usual_ns: Int64s = np.full(len(late_ns), NEVER_NS, dtype=np.int64)
+        self.heard_ns: Int64s = np.full(len(late_ns), NEVER_NS, dtype=np.int64)
         self.last_ns: Int64s = np.full(len(late_ns), NEVER_NS, dtype=np.int64)
 
     def take(self, batch: ReadingBatch, rows: Int64s) -> tuple[Int64s, Bools]:
         """Rows of a batch, each of another device: times (ns) as they were, and which are to be judged."""
         slots = self.slot_of[batch.device[rows]]
         own, skew_ns = batch.time_from_device[rows], batch.skew_ns[rows]
-        usual_ns = np.maximum(skew_ns, self.usual_ns[slots] - LEAK_NS)
+        received_ns = batch.received_ns[rows]
+        leak_ns = np.clip(received_ns - self.heard_ns[slots], 0, LEAK_NS)
+        self.heard_ns[slots] = received_ns
+        usual_ns = np.maximum(skew_ns, self.usual_ns[slots] - leak_ns)
         self.usual_ns[slots] = np.where(own, usual_ns, self.usual_ns[slots])
         good = ~own | (usual_ns - skew_ns <= self.late_ns[slots])
         off = own & (np.abs(usual_ns) > KEPT_NS)

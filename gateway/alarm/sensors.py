@@ -96,7 +96,8 @@ class ClassWatch:
             if not len(slots):
                 continue
             verdicts = JUDGES[kind](self.scene, line.watch, slots)
-            for number, verdict in enumerate(verdicts):
+            # The worst grade first: one alarm is raised, not a small one that grows in the same instant.
+            for number, verdict in reversed(tuple(enumerate(verdicts))):
                 yield from self._told(line, number, slots, verdict)
 
     def applying(self) -> Bools:

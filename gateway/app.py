@@ -207,6 +207,7 @@ class Gateway:
             journal=self.journal,
             database=self.database,
             last_epoch=self.start.epoch,
+            dropped=self.start.dropped,
             clock=self.clock,
             name_loss=self.files.name_loss,
         )

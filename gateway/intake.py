@@ -52,6 +52,7 @@ class Intake:
         journal: SegmentJournal,
         database: StateDatabase,
         last_epoch: int,
+        dropped: int | None,
         clock: Clock,
         name_loss: Callable[[JournalCorrupt], Awaitable[None]],
     ) -> None:
@@ -68,6 +69,7 @@ class Intake:
             session_expected=last_epoch > 0 and bool(settings.mqtt.url),
             contact_age_s=past.age_s(wall_ns=now.wall_ns, elapsed_ns=clock.elapsed_ns(), boot_id=boot_id()),
             now=now,
+            dropped=dropped,
         )
         self._reception = wiring.reception(
             settings,
@@ -133,6 +135,8 @@ class Intake:
     async def _event(self, event: SessionEvent) -> None:
         if event.event == "connected":
             await ledger.put_epoch(self._database, event.epoch)
+        elif event.event == "dropped":
+            await ledger.put_dropped(self._database, int(event.detail))
         await self._journal.append(Kind.SESSION, [encode_session(event)])
 
     def _past_contact(self) -> PastContact:

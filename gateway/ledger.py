@@ -23,6 +23,9 @@ from gateway.state.database import StateDatabase
 EPOCH = "epoch"
 """Fact: the last epoch of the MQTT session that began."""
 
+DROPPED = "dropped"
+"""Fact: how many messages the broker had dropped when it was last asked."""
+
 LOSS = "loss"
 """Fact, with a sequence: damaged records that begin there are named in the journal."""
 
@@ -85,6 +88,7 @@ class Start:
     """Where a restart goes on. ``snapshot`` and positions as the last process left them."""
 
     epoch: int
+    dropped: int | None
     alarm: tuple[int, Counts]
     snapshot: tuple[int, bytes] | None
     store: tuple[int, Counts] | None
@@ -98,6 +102,7 @@ async def read_start(database: StateDatabase) -> Start:
     def work(connection: sqlite3.Connection) -> Start:
         return Start(
             epoch=facts.get(connection, EPOCH) or 0,
+            dropped=facts.get(connection, DROPPED),
             alarm=cursors.read(connection, "alarm") or (0, Counts()),
             snapshot=cursors.read_snapshot(connection, "alarm"),
             store=cursors.read(connection, "store"),
@@ -111,6 +116,11 @@ async def read_start(database: StateDatabase) -> Start:
 async def put_epoch(database: StateDatabase, epoch: int) -> None:
     """The session of ``epoch`` has begun."""
     await database.transact(lambda connection: facts.put(connection, EPOCH, epoch))
+
+
+async def put_dropped(database: StateDatabase, count: int) -> None:
+    """The broker has dropped ``count`` messages since it began."""
+    await database.transact(lambda connection: facts.put(connection, DROPPED, count))
 
 
 async def is_loss_named(database: StateDatabase, sequence: int) -> bool:

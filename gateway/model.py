@@ -149,11 +149,11 @@ class SessionEvent:
     """A change of the MQTT session. ``gap`` names a loss that could not be prevented, or is empty."""
 
     epoch: int  # 0: no record of the journal, but what a reader met in its place
-    event: str  # "connected" | "disconnected" | "drained" | "uptime" | "gap"
+    event: str  # "connected" | "disconnected" | "drained" | "uptime" | "dropped" | "gap"
     wall_ns: int
     session_present: bool = False
     broker_uptime_s: float | None = None
-    gap: str = ""  # "session_lost" | "broker_restarted" | "journal_corrupt"
+    gap: str = ""  # "session_lost" | "broker_restarted" | "broker_dropped" | "journal_corrupt"
     detail: str = ""
 
 

@@ -16,8 +16,16 @@ from typing import TYPE_CHECKING
 
 import argcomplete
 
-from gateway import __version__, settings
+from gateway import __version__
+from gateway.cli_alarms import alarms_grammar
 from gateway.errors import ConfigurationError, GatewayError
+from gateway.grammar import add as _add
+from gateway.grammar import as_json as _json
+from gateway.grammar import asks as _asks
+from gateway.grammar import config as _config
+from gateway.grammar import duration as _duration
+from gateway.grammar import group as _group
+from gateway.grammar import positive as _positive
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -64,32 +72,11 @@ def build_parser() -> argparse.ArgumentParser:
     _running(commands)
     _simulating(commands)
     _profiles(commands)
+    alarms_grammar(commands)
     _operating(commands)
     _keeping(commands)
     _measuring(commands)
     return parser
-
-
-def _add(commands: Commands, name: str, command: str, text: str) -> argparse.ArgumentParser:
-    parser = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
-    parser.set_defaults(command=command)
-    return parser
-
-
-def _group(commands: Commands, name: str, text: str) -> Commands:
-    parser = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
-    return parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-
-
-def _config(parser: argparse.ArgumentParser) -> None:
-    default = os.environ.get("CITYLIGHT_CONFIG", "citylight.toml")
-    parser.add_argument(
-        "-c", "--config", type=Path, default=Path(default), metavar="FILE", help=f"({default})"
-    )
-
-
-def _json(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
 
 
 def _running(commands: Commands) -> None:
@@ -137,6 +124,7 @@ def _simulating(commands: Commands) -> None:
     replay.add_argument(
         "--alarms", type=Path, required=True, metavar="FILE", help="write transitions here (JSON lines)"
     )
+    replay.add_argument("--faults", type=Path, metavar="FILE", help="write repair clocks here (JSON lines)")
     replay.add_argument(
         "-c", "--config", type=Path, metavar="FILE", help="read it with this, not with what it names"
     )
@@ -166,17 +154,6 @@ def _profiles(commands: Commands) -> None:
 
 
 def _operating(commands: Commands) -> None:
-    alarms = _group(commands, "alarms", "alarms: list, show, acknowledge, send a test")
-    listing = _add(alarms, "list", "operate:alarms_list", "active alarms, newest first")
-    listing.add_argument("--all", action="store_true", help="those that are over, too")
-    listing.add_argument("--limit", type=_positive, default=100, metavar="N")
-    show = _add(alarms, "show", "operate:alarms_show", "one alarm with its history")
-    ack = _add(alarms, "ack", "operate:alarms_ack", "acknowledge an alarm")
-    for parser in (show, ack):
-        parser.add_argument("alarm", metavar="ID")
-    ack.add_argument("--by", default=settings.user_name(), help="who ($USER)")
-    ack.add_argument("--comment", default="", help="what is being done")
-    test = _add(alarms, "test", "operate:alarms_test", "send a test alarm to every recipient")
     quarantine = _group(commands, "quarantine", "messages that could not be read: list, show, replay, enrol")
     waiting = _add(quarantine, "list", "operate:quarantine_list", "what is there, newest first")
     waiting.add_argument("--reason", help="only this reason")
@@ -200,77 +177,9 @@ def _operating(commands: Commands) -> None:
     figures = _add(commands, "figures", "operate:figures", "live figures of the running gateway")
     reload = _add(commands, "reload", "operate:reload", "read profiles and inventory again")
     top = _add(commands, "top", "operate:top", "live terminal view of the running gateway")
-    told = (listing, show, ack, test, waiting, message, replay, enrol, history, fleet, figures, reload)
+    told = (waiting, message, replay, enrol, history, fleet, figures, reload)
     _asks(*told)
     _asks(top, json=False)
-    _putting_aside(commands, alarms)
-    _explaining(commands)
-
-
-def _asks(*parsers: argparse.ArgumentParser, json: bool = True) -> None:
-    """What asks a gateway, or its files."""
-    for parser in parsers:
-        if json:
-            _json(parser)
-        _config(parser)
-        parser.add_argument(
-            "--data", type=Path, metavar="DIR", help="data directory (from the configuration)"
-        )
-
-
-def _putting_aside(commands: Commands, alarms: Commands) -> None:
-    shelve = _add(
-        alarms, "shelve", "quieting:shelve", "put an alarm aside for a time; it comes back by itself"
-    )
-    shelve.add_argument("--for", dest="duration_s", type=_duration, required=True, metavar="8h")
-    unshelve = _add(alarms, "unshelve", "quieting:unshelve", "take an alarm back from the shelf")
-    comment = _add(alarms, "comment", "quieting:comment", "write a comment on an alarm")
-    for parser in (shelve, unshelve, comment):
-        parser.add_argument("alarm", metavar="ID")
-        parser.add_argument("--by", default=settings.user_name(), help="who ($USER)")
-        parser.add_argument("--comment", default="", required=parser is not unshelve, help="why")
-    stats = _add(alarms, "stats", "quieting:stats", "how many, how often, what stands: ISA-18.2 figures")
-    stats.add_argument("--last", dest="last_s", type=_duration, default=7 * 86400.0, metavar="7d")
-    audit = _add(alarms, "audit", "quieting:audit", "who did what, newest first")
-    audit.add_argument("--limit", type=_positive, default=100, metavar="N")
-    maintenance = _group(
-        commands, "maintenance", "windows in which a place raises nothing: list, add, end, import"
-    )
-    calendar = _add(maintenance, "list", "quieting:windows", "windows to come or in force")
-    window = _add(maintenance, "add", "quieting:add_window", "keep a place quiet for a time")
-    window.add_argument("scope", help="area:X, cabinet:X, feeder:X, asset:X or city")
-    window.add_argument(
-        "--kind", choices=("maintenance", "grid_outage", "out_of_service"), default="maintenance"
-    )
-    window.add_argument("--from", dest="begins", metavar="TIME", help="RFC 3339 with offset (now)")
-    window.add_argument("--to", dest="ends", metavar="TIME", help="RFC 3339 with offset")
-    window.add_argument("--for", dest="duration_s", type=_duration, metavar="4h", help="instead of --to")
-    window.add_argument("--comment", default="", required=True, help="why")
-    close = _add(maintenance, "end", "quieting:end_window", "end a window now")
-    close.add_argument("window", metavar="ID")
-    outages = _add(
-        maintenance,
-        "import",
-        "quieting:import_windows",
-        "windows from a CSV file: scope,kind,from,to,comment",
-    )
-    outages.add_argument("file", type=Path)
-    _asks(shelve, unshelve, comment, stats, audit, calendar, window, close, outages)
-    for parser in (window, close, outages):
-        parser.add_argument("--by", default=settings.user_name(), help="who ($USER)")
-
-
-def _explaining(commands: Commands) -> None:
-    rules = _group(commands, "rules", "rules: why one fired or not, what they would raise over a journal")
-    explain = _add(rules, "explain", "rules:explain", "the rules of an asset: limits, state, and why")
-    explain.add_argument("asset", help="light point, cabinet or sensor")
-    dry_run = _add(
-        rules, "check", "rules:check", "validate the rules; with a journal, say what they would raise"
-    )
-    dry_run.add_argument("--journal", type=Path, metavar="DIR", help="a journal's directory; it is only read")
-    _json(dry_run)
-    _config(dry_run)
-    _asks(explain)
 
 
 def _measuring(commands: Commands) -> None:
@@ -295,26 +204,6 @@ def _keeping(commands: Commands) -> None:
     for parser in (backup, restore):
         _config(parser)
         _json(parser)
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be 1 or more")
-    return number
-
-
-def _duration(text: str) -> float:
-    """Seconds from ``20s``, ``15m``, ``24h``, ``7d`` or a bare number of seconds."""
-    units = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-    number, unit = (text[:-1], text[-1]) if text[-1:] in units else (text, "s")
-    try:
-        seconds = float(number) * units[unit]
-    except ValueError:
-        seconds = -1.0
-    if not 0 < seconds < 1e9:
-        raise argparse.ArgumentTypeError("write a duration like 20s, 15m, 24h or 7d")
-    return seconds
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from gateway.journal.record import Kind, encode_control, encode_session
 from gateway.journal.segments import SegmentJournal
 from gateway.model import Control, SessionEvent
 from gateway.sections import Settings
+from gateway.state import audit
 from gateway.state.database import StateDatabase
 from gateway.state.lock import DirectoryLock
 from gateway.store.outcome import Store
@@ -115,5 +116,7 @@ class DataDirectory:
         interpret(packed, "")
         before = self.configurations.current.fleet
         after = await self.put_in_force(packed)
+        entry = audit.Entry(self._clock.wall_ns(), by, "reload", after.hash)
+        await self.database.transact(lambda connection: audit.append(connection, entry))
         log.info("configuration %s is in force, ordered by %s", after.hash[:12], by or "nobody named")
         return {"configuration": after.hash} | asdict(difference(before, after.fleet))

@@ -15,7 +15,7 @@ from typing import Protocol
 import msgspec
 
 from gateway.alarm.engine import AlarmEngine
-from gateway.alarms import Alarm
+from gateway.alarms import Alarm, Fault
 from gateway.clock import Clock
 from gateway.configuration import Configurations
 from gateway.failpoints import Failpoint, passing
@@ -41,7 +41,12 @@ def unpack_snapshot(content: bytes) -> tuple[Counts, bytes]:
 
 class AlarmLedger(Protocol):
     async def commit(
-        self, transitions: Sequence[tuple[int, Alarm]], position: int, counts: Counts, snapshot: bytes | None
+        self,
+        transitions: Sequence[tuple[int, Alarm]],
+        position: int,
+        counts: Counts,
+        snapshot: bytes | None,
+        faults: Sequence[tuple[int, Fault]] = (),
     ) -> None:
         """Cursor, transitions, outbox and snapshot in one transaction; known transitions are skipped."""
         ...
@@ -79,6 +84,7 @@ class AlarmFollower:
         self._clock = clock
         self._snapshot_ns = int(snapshot_s * 1e9)
         self._unwritten: list[tuple[int, Alarm]] = []  # bounded: by one ``take``, which ends with a commit
+        self._faults: list[tuple[int, Fault]] = []  # bounded: the same
         self._applying = False
         self._committed_ns = self._snapshotted_ns = clock.monotonic_ns()
 
@@ -91,7 +97,7 @@ class AlarmFollower:
         self._applying = False
         now_ns = self._clock.monotonic_ns()
         snapshot_due = now_ns - self._snapshotted_ns >= self._snapshot_ns
-        if self._unwritten or snapshot_due or now_ns - self._committed_ns >= CURSOR_S * 1e9:
+        if self._unwritten or self._faults or snapshot_due or now_ns - self._committed_ns >= CURSOR_S * 1e9:
             await self.commit(snapshot=snapshot_due)
 
     async def commit(self, *, snapshot: bool) -> None:
@@ -103,8 +109,11 @@ class AlarmFollower:
         if self._applying:
             return
         content = pack_snapshot(self.engine, self.counts) if snapshot else None
-        await self._ledger.commit(tuple(self._unwritten), self.position, self.counts, content)
+        await self._ledger.commit(
+            tuple(self._unwritten), self.position, self.counts, content, tuple(self._faults)
+        )
         self._unwritten.clear()
+        self._faults.clear()
         self._committed_ns = self._clock.monotonic_ns()
         if snapshot:
             self._snapshotted_ns = self._committed_ns
@@ -117,12 +126,15 @@ class AlarmFollower:
             if isinstance(part, Control) and part.kind == "configuration":
                 transitions += self.engine.apply(Chunk(chunk.first, sequence, tuple(parts), tuple(sequences)))
                 parts, sequences = [], []
+                self._faults += self.engine.faults()
                 self.engine = self._rebuild(self.engine, part)
             if isinstance(part, Run):
                 self._observe(part)
             parts.append(part)
             sequences.append(sequence)
-        return transitions + self.engine.apply(Chunk(chunk.first, chunk.next, tuple(parts), tuple(sequences)))
+        transitions += self.engine.apply(Chunk(chunk.first, chunk.next, tuple(parts), tuple(sequences)))
+        self._faults += self.engine.faults()
+        return transitions
 
 
 class StoreFollower:

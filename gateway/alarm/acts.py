@@ -20,6 +20,7 @@ ACKNOWLEDGE: Final = "acknowledge"
 COMMENT: Final = "comment"
 SHELVE: Final = "shelve"
 UNSHELVE: Final = "unshelve"
+RESET: Final = "reset"
 WINDOW: Final = "window"
 WINDOW_END: Final = "window_end"
 
@@ -32,6 +33,8 @@ def carry_out(control: Control, ledger: Ledger, quiet: Quiet) -> list[Alarm]:
         return [ledger.acknowledge(*who)]
     if control.kind == COMMENT:
         return [ledger.act(Happening.COMMENTED, *who)]
+    if control.kind == RESET:
+        return [ledger.act(Happening.RESET, *who)]
     if control.kind == SHELVE:
         key, until_ns = ledger.key_of_alarm(who[0]), _whole(body, "until_ns")
         if len(quiet.shelves) >= SHELVES_MAX:

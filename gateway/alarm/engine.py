@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from gateway.alarm import acts, condition, silence, snapshot
+from gateway.alarm import acts, condition, repair, silence, snapshot
 from gateway.alarm.cabinet import CabinetReports
 from gateway.alarm.cause import SEVERITIES, Causes
 from gateway.alarm.circuits import circuits_of
@@ -20,7 +20,7 @@ from gateway.alarm.evaluator import Crossing, Evaluator
 from gateway.alarm.expected import Expectation, Supply
 from gateway.alarm.explanation import explain
 from gateway.alarm.finding import Finding
-from gateway.alarm.ledger import Key, Ledger, Source
+from gateway.alarm.ledger import OF_GROUP, Key, Ledger, Source
 from gateway.alarm.options import AlarmOptions
 from gateway.alarm.quiet import Quiet
 from gateway.alarm.scribe import Scribe
@@ -28,7 +28,7 @@ from gateway.alarm.sensors import Sensors
 from gateway.alarm.silence import Silence, SilenceWatch
 from gateway.alarm.watching import explain_watches
 from gateway.alarm.wording import Wording
-from gateway.alarms import Alarm
+from gateway.alarms import Alarm, Fault
 from gateway.errors import OrderRefused
 from gateway.fleet import BENCH, Fleet
 from gateway.model import Chunk, Control, ProfileSpec, Run, SessionEvent, Severity, Tick
@@ -36,9 +36,6 @@ from gateway.regulation import Regulation
 
 REVIEW_NS: Final = 900_000_000_000
 """How many reports a device may miss is worked out anew this often."""
-
-OF_GROUP: Final = "@"
-"""In the rule key of a source: the condition is a group's and no device's."""
 
 SILENCE_SEVERITY: Final = Severity.MINOR
 
@@ -74,6 +71,8 @@ class AlarmEngine:
         self.waited_ns = 0  # listening time since groups were last looked at
         self.ledger = Ledger(Wording(fleet))
         self.scribe = Scribe(fleet, self.ledger, self._cover, self.quiet.shelves)
+        self.repairs = repair.Repairs()
+        self._faults: list[tuple[int, Fault]] = []  # bounded: by one ``apply``; taken by ``faults``
         self.refused = 0  # operators' acts that came too late or were not understood
 
     def active(self) -> tuple[Alarm, ...]:
@@ -85,16 +84,25 @@ class AlarmEngine:
         transitions: Transitions = []
         for sequence, part in zip(chunk.sequences, chunk.parts, strict=True):
             if isinstance(part, Run):
-                transitions += self._run(part)
+                found = self._run(part)
+                transitions += found
+                for place, alarm in found:
+                    self._faults += [(place, fault) for fault in self.repairs.follow([alarm], None)]
                 continue
             if isinstance(part, Tick):
                 alarms = self._tick(part)
             elif isinstance(part, SessionEvent):
                 alarms = self._session(part)
             else:
-                alarms = self._control(part)
+                alarms = self._control(part, sequence)
             transitions += [(sequence, alarm) for alarm in alarms]
+            self._faults += [(sequence, fault) for fault in self.repairs.follow(alarms, part.wall_ns)]
         return transitions
+
+    def faults(self) -> list[tuple[int, Fault]]:
+        """Transitions of faults since this was last asked, with their sequences."""
+        found, self._faults = self._faults, []
+        return found
 
     def explain(self, asset: str, now_ns: int) -> list[dict[str, Any]]:
         """Each rule of each device at ``asset``: limits, state, and why it stands there; OrderRefused."""
@@ -258,7 +266,7 @@ class AlarmEngine:
             return []
         return self.scribe.own(own, control.wall_ns)
 
-    def _control(self, control: Control) -> list[Alarm]:
+    def _control(self, control: Control, sequence: int) -> list[Alarm]:
         """Operators' acts, and the configuration for which the pipeline has just built this engine."""
         if control.kind == "configuration":
             gone = sorted(source for source in self.ledger.key_of if not self._stands(source))
@@ -266,6 +274,9 @@ class AlarmEngine:
         if control.kind == condition.KIND:
             return self._own(control)
         try:
+            if control.kind == repair.TICKET:
+                self._faults.append((sequence, self.repairs.take(control)))
+                return []
             return acts.carry_out(control, self.ledger, self.quiet)
         except OrderRefused:
             self.refused += 1

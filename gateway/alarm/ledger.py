@@ -13,7 +13,7 @@ from typing import Final
 
 from gateway.alarm.lifecycle import EVENT, Happening, after
 from gateway.alarm.wording import Wording
-from gateway.alarms import Alarm, AlarmState
+from gateway.alarms import Alarm, AlarmState, Sample
 from gateway.errors import OrderRefused
 from gateway.model import Severity
 
@@ -30,6 +30,15 @@ def alarm_id(asset: str, kind: str, onset_ns: int) -> str:
     """24 hex digits that name this alarm wherever and however often it is computed (decision D8)."""
     return hashlib.blake2b(f"{asset}|{kind}|{onset_ns}".encode(), digest_size=12).hexdigest()
 
+
+OF_GROUP: Final = "@"
+"""In the rule key of a source: the condition is a group's and no device's."""
+
+LATCHING: Final = frozenset({"leakageDetected", "poleMayBeLive", "poleKnockDown"})
+"""Types that endanger people: over, they stay until somebody who was there resets them."""
+
+OUT_OF_SERVICE: Final = "out_of_service:"
+"""Of the ``parent`` of an alarm whose place is out of service."""
 
 WRONG_CLOCK_NS: Final = 7 * 86_400 * 1_000_000_000
 """No two devices' times are so far apart: an end so long after was told by a wrong clock."""
@@ -91,7 +100,9 @@ class Ledger:
         ended_ns = self.ended_ns.get(key, condition.onset_ns)
         told_by_wrong_clock = ended_ns > condition.time_ns + WRONG_CLOCK_NS
         onset_ns = condition.onset_ns if told_by_wrong_clock else max(condition.onset_ns, ended_ns)
-        happening = Happening.HIDDEN if condition.parent else Happening.RAISED
+        happening = Happening.RAISED
+        if condition.parent:
+            happening = _put_aside(condition.parent, Happening.HIDDEN)
         happening = Happening.SHELVED if condition.shelved else happening
         alarm = Alarm(
             id=alarm_id(condition.asset, condition.type, onset_ns),
@@ -125,8 +136,14 @@ class Ledger:
         return [*superseded, alarm]
 
     def end(self, source: Source, time_ns: int, value: float | None, limit: float | None) -> list[Alarm]:
-        """A condition ended; the alarm is cleared when it was the last that held it up."""
-        return self._release(source, Happening.CLEARED, time_ns, value=value, limit=limit)
+        """A condition ended; the alarm is cleared when it was the last that held it up.
+
+        ``value`` is what the device of ``source`` measured; a device that measured nothing proves no repair.
+        """
+        device, rule = source
+        proved = value is not None if device else OF_GROUP in rule
+        proof = Sample(device, time_ns, value) if proved else None
+        return self._release(source, Happening.CLEARED, time_ns, value=value, limit=limit, proof=proof)
 
     def withdraw(self, source: Source, time_ns: int) -> list[Alarm]:
         """A source is gone from the configuration."""
@@ -139,13 +156,14 @@ class Ledger:
             return []
         if standing.alarm.state is AlarmState.SHELVED:
             return []
-        return [self._move(key, standing, Happening.SUPPRESSED, parent=parent, by="", comment="")]
+        happening = _put_aside(parent, Happening.SUPPRESSED)
+        return [self._move(key, standing, happening, parent=parent, by="", comment="")]
 
     def held_by(self, parent: str) -> list[Key]:
         """What ``parent`` accounts for, in order."""
-        hidden = AlarmState.SUPPRESSED
+        hidden = {AlarmState.SUPPRESSED, AlarmState.OUT_OF_SERVICE}
         return sorted(
-            k for k, s in self.standing.items() if s.alarm.parent == parent and s.alarm.state is hidden
+            k for k, s in self.standing.items() if s.alarm.parent == parent and s.alarm.state in hidden
         )
 
     def release(self, key: Key) -> Alarm:
@@ -199,6 +217,8 @@ class Ledger:
         standing.sources.discard(source)
         if standing.sources:
             return []
+        if happening is Happening.CLEARED and standing.alarm.type in LATCHING:
+            happening = Happening.LATCHED
         onset_ns = standing.alarm.onset_ns
         self.ended_ns[key] = max(time_ns, onset_ns + 1)
         vi, en = self._wording.ended(standing.alarm.text_vi, standing.alarm.text_en, time_ns)
@@ -218,3 +238,7 @@ class Ledger:
         if state is AlarmState.NORMAL:
             del self.standing[key]
         return standing.alarm
+
+
+def _put_aside(parent: str, otherwise: Happening) -> Happening:
+    return Happening.TAKEN_OUT if parent.startswith(OUT_OF_SERVICE) else otherwise

@@ -19,6 +19,7 @@ class Happening(StrEnum):
     RAISED = "raised"
     HIDDEN = "hidden"  # raised, but an alarm of its group accounts for it
     SUPPRESSED = "suppressed"  # an alarm of its group came to account for it
+    TAKEN_OUT = "taken_out"  # its place is out of service
     RELEASED = "released"  # that alarm is over, and it still stands
     SHELVED = "shelved"  # an operator put it aside for a time
     UNSHELVED = "unshelved"  # that time is over, or the operator took it back
@@ -26,6 +27,8 @@ class Happening(StrEnum):
     WORSENED = "worsened"  # a more severe limit was crossed: it wants a new acknowledgement
     ACKNOWLEDGED = "acknowledged"
     CLEARED = "cleared"
+    LATCHED = "latched"  # over, but it endangers people: it ends by a person's reset alone
+    RESET = "reset"  # somebody was there and made it safe
     SUPERSEDED = "superseded"  # the condition came back before the last one was acknowledged
     WITHDRAWN = "withdrawn"  # its rule or device is gone from the configuration
 
@@ -61,12 +64,32 @@ TABLE: Final = {
     (AlarmState.SUPPRESSED, Happening.COMMENTED): AlarmState.SUPPRESSED,
     (AlarmState.RETURNED, Happening.ACKNOWLEDGED): AlarmState.NORMAL,
     (AlarmState.RETURNED, Happening.SUPERSEDED): AlarmState.NORMAL,
+    (AlarmState.NORMAL, Happening.TAKEN_OUT): AlarmState.OUT_OF_SERVICE,
+    (AlarmState.UNACKNOWLEDGED, Happening.TAKEN_OUT): AlarmState.OUT_OF_SERVICE,
+    (AlarmState.ACKNOWLEDGED, Happening.TAKEN_OUT): AlarmState.OUT_OF_SERVICE,
+    (AlarmState.SUPPRESSED, Happening.TAKEN_OUT): AlarmState.OUT_OF_SERVICE,
+    (AlarmState.OUT_OF_SERVICE, Happening.TAKEN_OUT): AlarmState.OUT_OF_SERVICE,
+    (AlarmState.OUT_OF_SERVICE, Happening.SUPPRESSED): AlarmState.SUPPRESSED,
+    (AlarmState.OUT_OF_SERVICE, Happening.RELEASED): AlarmState.UNACKNOWLEDGED,
+    (AlarmState.OUT_OF_SERVICE, Happening.WORSENED): AlarmState.OUT_OF_SERVICE,
+    (AlarmState.OUT_OF_SERVICE, Happening.CLEARED): AlarmState.NORMAL,
+    (AlarmState.OUT_OF_SERVICE, Happening.LATCHED): AlarmState.NORMAL,
+    (AlarmState.OUT_OF_SERVICE, Happening.WITHDRAWN): AlarmState.NORMAL,
+    (AlarmState.OUT_OF_SERVICE, Happening.COMMENTED): AlarmState.OUT_OF_SERVICE,
+    (AlarmState.UNACKNOWLEDGED, Happening.LATCHED): AlarmState.LATCHED,
+    (AlarmState.ACKNOWLEDGED, Happening.LATCHED): AlarmState.LATCHED,
+    (AlarmState.SHELVED, Happening.LATCHED): AlarmState.LATCHED,
+    (AlarmState.SUPPRESSED, Happening.LATCHED): AlarmState.NORMAL,
+    (AlarmState.LATCHED, Happening.RESET): AlarmState.NORMAL,
+    (AlarmState.LATCHED, Happening.COMMENTED): AlarmState.LATCHED,
+    (AlarmState.LATCHED, Happening.SUPERSEDED): AlarmState.NORMAL,
 }
 
 EVENT: Final = {
     Happening.RAISED: "raised",
     Happening.HIDDEN: "raised",
     Happening.SUPPRESSED: "updated",
+    Happening.TAKEN_OUT: "updated",
     Happening.RELEASED: "updated",
     Happening.SHELVED: "updated",
     Happening.UNSHELVED: "updated",
@@ -74,6 +97,8 @@ EVENT: Final = {
     Happening.WORSENED: "updated",
     Happening.ACKNOWLEDGED: "acknowledged",
     Happening.CLEARED: "cleared",
+    Happening.LATCHED: "cleared",
+    Happening.RESET: "acknowledged",
     Happening.SUPERSEDED: "updated",
     Happening.WITHDRAWN: "cleared",
 }

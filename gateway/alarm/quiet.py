@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from gateway.alarm.ledger import Key
+from gateway.alarm.ledger import OUT_OF_SERVICE, Key
 from gateway.alarm.scope import CITY, around
 from gateway.fleet import Fleet
 from gateway.model import rfc3339
@@ -42,7 +42,7 @@ class Window:
 
     @property
     def parent(self) -> str:
-        return PREFIX + self.id
+        return (OUT_OF_SERVICE if self.kind is WindowKind.OUT_OF_SERVICE else PREFIX) + self.id
 
 
 def window(body: Mapping[str, Any]) -> Window | None:

@@ -17,7 +17,7 @@ from gateway.alarm.circles import Circle
 from gateway.alarm.evaluator import Evaluator, RuleState
 from gateway.alarm.group_memory import mapped
 from gateway.alarm.ledger import Standing
-from gateway.alarms import Alarm
+from gateway.alarms import Alarm, Fault
 from gateway.errors import StateFormatTooNew
 from gateway.fleet import BENCH, Fleet
 from gateway.model import TIME_ABSENT, Tick
@@ -64,6 +64,7 @@ class _Content(msgspec.Struct, array_like=True):
     ended_ns: list[tuple[str, str, int]]
     counts: tuple[int, int, int, int]
     groups: group_memory.Groups | None = None
+    faults: tuple[list[Fault], list[Fault]] = ([], [])  # running, ended
     sensors: sensor_memory.KeptSensors | None = None
 
 
@@ -91,6 +92,10 @@ def pack(engine: AlarmEngine) -> bytes:
         ended_ns=[(*key, time_ns) for key, time_ns in sorted(ledger.ended_ns.items())],
         counts=(evaluator.judged, evaluator.late, evaluator.replayed, evaluator.on_bench),
         groups=group_memory.pack(engine),
+        faults=(
+            [fault for _, fault in sorted(engine.repairs.running.items())],
+            list(engine.repairs.ended.values()),
+        ),
         sensors=sensor_memory.pack(engine.sensors, fleet),
     )
     return zstandard.compress(msgspec.msgpack.encode(content), _COMPRESSION_LEVEL)
@@ -119,6 +124,7 @@ def unpack(packed: bytes, engine: AlarmEngine) -> None:
         [Standing(alarm, set(sources)) for alarm, sources in content.standing],
         {(asset, kind): time_ns for asset, kind, time_ns in content.ended_ns},
     )
+    engine.repairs.restore(*content.faults)
     if content.groups is not None:
         group_memory.unpack(content.groups, engine, rows)
     if content.sensors is not None:

@@ -27,7 +27,8 @@ def figures(alarms: Sequence[Alarm], standing: Sequence[Alarm], from_ns: int, to
     count = max(1, -(-(to_ns - from_ns) // TEN_MINUTES_NS))
     floods = _floods(windows, count, from_ns)
     by_source = Counter((alarm.asset, alarm.type) for alarm in told)
-    waiting = [alarm for alarm in standing if alarm.state is not AlarmState.RETURNED and not alarm.quiet]
+    over = {AlarmState.RETURNED, AlarmState.LATCHED}
+    waiting = [alarm for alarm in standing if alarm.state not in over and not alarm.quiet]
     stale = [alarm for alarm in waiting if to_ns - alarm.raised_ns >= STALE_NS]
     top = by_source.most_common(TOP)
     return {

@@ -32,28 +32,43 @@ PIPE_COLUMNS = 240
 
 def alarms_list(options: argparse.Namespace) -> int:
     alarms = ask(options, "alarms.list", all=options.all, limit=options.limit)
-    columns = ("id", "severity", "state", "type", "asset", "onset")
-    rows = [[*(alarm[c] for c in columns), alarm["text"][_language(options)]] for alarm in alarms]
+    columns = ("id", "severity", "isa_state", "type", "asset", "onset")
+    rows = [[*(alarm[c] for c in columns), alarm["text"][language(options)]] for alarm in alarms]
     return show(options, alarms, (*columns, "text"), rows)
 
 
 def alarms_show(options: argparse.Namespace) -> int:
     history = ask(options, "alarms.show", alarm=options.alarm)
-    columns = ("transition", "event", "state", "severity", "value", "limit", "cleared_at", "by", "comment")
+    numbers = ("severity", "value", "limit", "cleared_at")
+    columns = ("transition", "event", "isa_state", *numbers, "by", "comment")
     rows = [[alarm[c] for c in columns] for alarm in history]
     if not options.json:
-        print(history[-1]["text"][_language(options)])
+        spoken = language(options)
+        print(history[-1]["text"][spoken])
+        if check := history[-1]["check"]:
+            print({"vi": "Kiểm tra", "en": "Check"}[spoken] + f": {check[spoken]}")
     return show(options, history, columns, rows)
 
 
 def alarms_ack(options: argparse.Namespace) -> int:
     done = ask(options, "alarms.ack", alarm=options.alarm, by=options.by, comment=options.comment)
-    return _say(options, done, f"acknowledged {done['alarm']} in the name of {done['by']}")
+    return say(options, done, f"acknowledged {done['alarm']} in the name of {done['by']}")
 
 
 def alarms_test(options: argparse.Namespace) -> int:
     done = ask(options, "alarms.test", by=settings.user_name())
-    return _say(options, done, f"test alarm {done['alarm']} is on its way to {', '.join(done['recipients'])}")
+    return say(options, done, f"test alarm {done['alarm']} is on its way to {', '.join(done['recipients'])}")
+
+
+def alarms_resync(options: argparse.Namespace) -> int:
+    done = ask(options, "alarms.resync", recipient=options.to, by=settings.user_name())
+    return say(options, done, ", ".join(f"{name}: {count} messages" for name, count in done.items()))
+
+
+def alarms_told(options: argparse.Namespace) -> int:
+    found = ask(options, "alarms.told", alarm=options.alarm, recipient=options.to, limit=options.limit)
+    columns = ("key", "recipient", "at", "fate", "delivered_at", "attempts", "reason")
+    return show(options, found, columns, [[row[c] for c in columns] for row in found])
 
 
 def quarantine_list(options: argparse.Namespace) -> int:
@@ -71,7 +86,7 @@ def quarantine_replay(options: argparse.Namespace) -> int:
     who = settings.user_name()
     done = ask(options, "quarantine.replay", keys=options.keys, reason=options.reason, by=who)
     cut = f"; {done['cut_short']} were kept only in part and can not be" if done["cut_short"] else ""
-    return _say(options, done, f"{done['replayed']} messages are in the journal again{cut}")
+    return say(options, done, f"{done['replayed']} messages are in the journal again{cut}")
 
 
 def history(options: argparse.Namespace) -> int:
@@ -103,7 +118,7 @@ def figures(options: argparse.Namespace) -> int:
 def reload(options: argparse.Namespace) -> int:
     done = ask(options, "gateway.reload", by=settings.user_name())
     changes = [f"{kind}: {_counts(change)}" for kind, change in done.items() if isinstance(change, dict)]
-    return _say(options, done, f"in force: {done['configuration'][:12]}; " + "; ".join(changes))
+    return say(options, done, f"in force: {done['configuration'][:12]}; " + "; ".join(changes))
 
 
 def top(options: argparse.Namespace) -> int:
@@ -142,7 +157,8 @@ def _data(options: argparse.Namespace) -> Path:
     return Path(options.data or settings.read(options.config).gateway.data_dir)
 
 
-def _language(options: argparse.Namespace) -> str:
+def language(options: argparse.Namespace) -> str:
+    """``vi`` or ``en``, as configured."""
     return str(settings.read(options.config).gateway.language) if options.config.is_file() else "vi"
 
 
@@ -165,7 +181,8 @@ def show(
     return 0
 
 
-def _say(options: argparse.Namespace, facts: Any, sentence: str) -> int:
+def say(options: argparse.Namespace, facts: Any, sentence: str) -> int:
+    """``facts`` as JSON where asked, else one sentence."""
     print(json.dumps(facts, ensure_ascii=False) if options.json else sentence)
     return 0
 

@@ -1,4 +1,4 @@
-"""``citylight replay``. In: a recorded journal. Out: the alarms it leads to, one JSON line a transition.
+"""``citylight replay``. In: a recorded journal. Out: its alarms and faults, one JSON line a transition.
 
 The same translator and alarm follower as in a running gateway, at full speed, without broker, store or clock:
 the same journal gives the same bytes. Never changes the journal.
@@ -11,13 +11,13 @@ import asyncio
 import json
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Final, TextIO
 
 from gateway import ledger, settings, wiring
 from gateway.alarm.engine import AlarmEngine
-from gateway.alarms import Alarm
+from gateway.alarms import Alarm, Fault
 from gateway.commands.record import SOURCES_SUFFIX
 from gateway.configuration import Configurations
 from gateway.data_directory import STATE_FILE
@@ -41,8 +41,13 @@ def replay(options: argparse.Namespace) -> int:
     """Writes the alarm file."""
     chosen = settings.build({}, "", Path(), {}) if options.config is None else settings.read(options.config)
     known = configurations(options.journal, chosen if options.config else None)
-    with options.alarms.open("w", encoding="utf-8", newline="\n") as file:
-        counts, transitions = replay_journal(options.journal, file, known, chosen)
+    with ExitStack() as stack:
+        file, faults = (
+            stack.enter_context(path.open("w", encoding="utf-8", newline="\n")) if path else None
+            for path in (options.alarms, options.faults)
+        )
+        assert file is not None  # the grammar demands it
+        counts, transitions = replay_journal(options.journal, file, known, chosen, faults=faults)
     figures = {"received": counts.received, "quarantined": counts.quarantined, "readings": counts.readings}
     print(json.dumps(figures | {"transitions": transitions}))
     return 0
@@ -55,9 +60,10 @@ def replay_journal(
     chosen: Settings,
     *,
     stretch_bytes: int = STRETCH_BYTES,
+    faults: TextIO | None = None,
 ) -> tuple[Counts, int]:
     """Follow ``journal`` from its first record to its last; (counts, transitions written to ``file``)."""
-    return asyncio.run(_follow(journal, _AlarmFile(file), known, chosen, stretch_bytes))
+    return asyncio.run(_follow(journal, _AlarmFile(file, faults), known, chosen, stretch_bytes))
 
 
 async def _follow(
@@ -95,8 +101,8 @@ async def _follow(
 class _AlarmFile:
     """An ``AlarmLedger`` that keeps nothing but the transitions, as lines."""
 
-    def __init__(self, file: TextIO) -> None:
-        self._file = file
+    def __init__(self, file: TextIO, faults: TextIO | None) -> None:
+        self._file, self._faults = file, faults
         self.written = 0
 
     async def commit(
@@ -105,7 +111,11 @@ class _AlarmFile:
         position: int,  # noqa: ARG002
         counts: Counts,  # noqa: ARG002
         snapshot: bytes | None,  # noqa: ARG002
+        faults: Sequence[tuple[int, Fault]] = (),
     ) -> None:
+        if self._faults is not None:
+            for _, fault in faults:
+                self._faults.write(json.dumps(fault.document(), ensure_ascii=False) + "\n")
         for _, alarm in transitions:
             self._file.write(json.dumps(alarm.document(), ensure_ascii=False) + "\n")
         self.written += len(transitions)

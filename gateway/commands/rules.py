@@ -8,13 +8,11 @@ from __future__ import annotations
 import argparse
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
-
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+from zoneinfo import ZoneInfo
 
 from gateway import settings, wiring
 from gateway.alarms import Alarm
@@ -59,36 +57,84 @@ def check(options: argparse.Namespace) -> int:
     configuration = interpret(wiring.sources(chosen).pack(), "")
     rules = sum(len(p.spec.rules) + len(p.spec.watches) for p in configuration.profiles)
     if options.journal is None:
-        summary: dict[str, Any] = {"rules": rules}
-        print(json.dumps(summary) if options.json else f"{rules} rules are in order")
+        print(json.dumps({"rules": rules}) if options.json else f"{rules} rules are in order")
         return 0
-    raised = list(_raised(options.journal, configuration, wiring.translation(chosen)))
-    by_type: dict[str, list[Alarm]] = defaultdict(list)
-    for alarm in raised:
-        by_type[alarm.type].append(alarm)
-    nights = Counter(alarm.onset_ns // 86_400_000_000_000 for alarm in raised)
-    summary = {
-        "rules": rules,
-        "raised": len(raised),
-        "most_in_a_day": max(nights.values(), default=0),
-        "types": {
-            kind: {"raised": len(alarms), "assets": len({a.asset for a in alarms})}
-            for kind, alarms in sorted(by_type.items())
-        },
-    }
+    tally = Tally(ZoneInfo(chosen.gateway.time_zone))
+    _dry_run(options.journal, configuration, wiring.translation(chosen), tally)
+    summary = {"rules": rules, **tally.summary(options.nights)}
     if options.json:
         print(json.dumps(summary, ensure_ascii=False))
         return 0
-    table = Table("type", "raised", "assets", box=None)
-    for kind, found in summary["types"].items():
-        table.add_row(Text(kind), str(found["raised"]), str(found["assets"]))
-    Console().print(table)
-    print(f"{len(raised)} alarms in all, {summary['most_in_a_day']} on the worst day")
+    types = [[kind, f["raised"], f["told"], f["assets"]] for kind, f in summary["types"].items()]
+    show(options, summary, ("type", "raised", "told", "assets"), types)
+    nights = [[n["night"], n["raised"], n["told"], _worst(n["types"])] for n in summary["nights"]]
+    show(options, summary, ("night of", "raised", "told", "most of them"), nights)
+    print(
+        f"{summary['raised']} alarms in {len(nights)} nights, {summary['told']} of them told to people;"
+        f" {summary['most_in_a_night']} in the worst night"
+    )
     return 0
 
 
-def _raised(directory: Path, configuration: Configuration, options: TranslationOptions) -> Iterator[Alarm]:
-    """Alarms that today's rules raise over the records of ``directory``, whatever was in force then."""
+class Tally:
+    """Alarms raised, by night and type. A night lasts from noon to noon of ``zone``, named by its evening."""
+
+    def __init__(self, zone: ZoneInfo) -> None:
+        self._zone = zone
+        self._raised: Counter[tuple[str, str]] = Counter()  # bounded: nights by types there are
+        self._told: Counter[tuple[str, str]] = Counter()  # bounded: the same
+        self._assets: dict[tuple[str, str], set[str]] = defaultdict(
+            set
+        )  # bounded: the same, by the inventory
+        self._hidden: dict[str, tuple[str, str]] = {}  # bounded: by the alarms that stand, told to nobody yet
+
+    def count(self, alarm: Alarm) -> None:
+        """After each transition."""
+        key = self._hidden.get(alarm.id) or (self._night(alarm.raised_ns), alarm.type)
+        if alarm.event == "raised":
+            self._raised[key] += 1
+            self._assets[key].add(alarm.asset)
+            self._hidden[alarm.id] = key
+        if alarm.id in self._hidden and not alarm.quiet:
+            self._told[key] += 1
+        if not alarm.quiet or alarm.event == "cleared":
+            self._hidden.pop(alarm.id, None)
+
+    def summary(self, nights_max: int) -> dict[str, Any]:
+        """Of the last ``nights_max`` nights in which anything was raised."""
+        nights = sorted({night for night, _ in self._raised})[-nights_max:]
+        rows: list[dict[str, Any]] = []
+        for night in nights:
+            kinds = sorted(kind for when, kind in self._raised if when == night)
+            types = {k: {"raised": self._raised[night, k], "told": self._told[night, k]} for k in kinds}
+            rows.append({"night": night, **_sums(types.values()), "types": types})
+        types = {}
+        for kind in sorted({kind for night, kind in self._raised if night in nights}):
+            sums = _sums(row["types"][kind] for row in rows if kind in row["types"])
+            assets = set[str]().union(*(self._assets[night, kind] for night in nights))
+            types[kind] = {**sums, "assets": len(assets)}
+        worst = max((row["raised"] for row in rows), default=0)
+        return {**_sums(rows), "most_in_a_night": worst, "nights": rows, "types": types}
+
+    def _night(self, time_ns: int) -> str:
+        noon = datetime.fromtimestamp(time_ns / 1e9, self._zone) - timedelta(hours=12)
+        return noon.date().isoformat()
+
+
+def _sums(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    kept = list(rows)
+    return {key: sum(row[key] for row in kept) for key in ("raised", "told")}
+
+
+def _worst(types: Mapping[str, Mapping[str, int]]) -> str:
+    most = sorted(types, key=lambda kind: (-types[kind]["raised"], kind))[:3]
+    return ", ".join(f"{kind} {types[kind]['raised']}" for kind in most)
+
+
+def _dry_run(
+    directory: Path, configuration: Configuration, options: TranslationOptions, tally: Tally
+) -> None:
+    """What today's rules raise over the records of ``directory``, whatever was in force then."""
     engine = configuration.engine()
     translator = Translator(options, lambda _: configuration, configuration)
     for records in walk(directory, bytes_max=READ_BYTES_MAX):
@@ -97,4 +143,6 @@ def _raised(directory: Path, configuration: Configuration, options: TranslationO
             if isinstance(records, JournalCorrupt)
             else translator.translate(list(records))
         )
-        yield from (alarm for _, alarm in engine.apply(chunk) if alarm.event == "raised")
+        for _, alarm in engine.apply(chunk):
+            tally.count(alarm)
+        engine.faults()

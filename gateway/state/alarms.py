@@ -1,6 +1,7 @@
 """Alarms as recorded. In: a connection in a transaction. Out: which transitions are new; alarms again.
 
-A transition is inserted once, however often the journal is read again (D8). Never changes one.
+A transition is inserted once, however often the journal is read again (D8). Never changes one; what is over
+for long may be forgotten.
 """
 
 from __future__ import annotations
@@ -61,6 +62,21 @@ def counts(connection: sqlite3.Connection) -> dict[str, int]:
     return dict(connection.execute("SELECT state, count(*) FROM alarm GROUP BY state"))
 
 
+def forget(connection: sqlite3.Connection, *, over_before_ns: int, limit: int) -> int:
+    """Delete at most ``limit`` alarms that are normal and were over before then; returns how many.
+
+    What stands in any way (shelved, returned and unseen, latched) stays, however old.
+    """
+    rows = connection.execute(
+        "SELECT alarm_id FROM alarm WHERE state = ? AND raised_ns < ? AND coalesce(cleared_ns, raised_ns) < ?"
+        " LIMIT ?",
+        (AlarmState.NORMAL.value, over_before_ns, over_before_ns, limit),
+    ).fetchall()
+    connection.executemany("DELETE FROM transition WHERE alarm_id = ?", rows)
+    connection.executemany("DELETE FROM alarm WHERE alarm_id = ?", rows)
+    return len(rows)
+
+
 def _insert(connection: sqlite3.Connection, sequence: int, alarm: Alarm) -> bool:
     inserted = connection.execute(
         "INSERT OR IGNORE INTO transition VALUES (?, ?, ?, ?, ?)",
@@ -69,10 +85,10 @@ def _insert(connection: sqlite3.Connection, sequence: int, alarm: Alarm) -> bool
     if not inserted:
         return False
     connection.execute(
-        "INSERT INTO alarm VALUES (?, ?, ?, ?) ON CONFLICT (alarm_id) DO UPDATE"
-        " SET number = excluded.number, state = excluded.state, raised_ns = excluded.raised_ns"
-        " WHERE excluded.number > number",
-        (alarm.id, alarm.transition, alarm.state.value, alarm.raised_ns),
+        "INSERT INTO alarm VALUES (?, ?, ?, ?, ?) ON CONFLICT (alarm_id) DO UPDATE"
+        " SET number = excluded.number, state = excluded.state, raised_ns = excluded.raised_ns,"
+        " cleared_ns = excluded.cleared_ns WHERE excluded.number > number",
+        (alarm.id, alarm.transition, alarm.state.value, alarm.raised_ns, alarm.cleared_ns),
     )
     return True
 

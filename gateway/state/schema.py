@@ -97,6 +97,51 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
             detail TEXT NOT NULL
         ) STRICT""",
     ),
+    (
+        """CREATE TABLE fault_transition (
+            fault_id TEXT NOT NULL,
+            number INTEGER NOT NULL,
+            sequence INTEGER NOT NULL,
+            document TEXT NOT NULL,
+            PRIMARY KEY (fault_id, number)
+        ) STRICT""",
+        """CREATE TABLE fault (
+            fault_id TEXT PRIMARY KEY,
+            number INTEGER NOT NULL,
+            state TEXT NOT NULL,
+            opened_ns INTEGER NOT NULL,
+            ended_ns INTEGER
+        ) STRICT""",
+        "CREATE INDEX fault_by_end ON fault (ended_ns) WHERE ended_ns IS NOT NULL",
+        "ALTER TABLE alarm ADD COLUMN cleared_ns INTEGER",
+        "CREATE INDEX fault_by_state ON fault (state, opened_ns)",
+        "ALTER TABLE audit ADD COLUMN facts TEXT NOT NULL DEFAULT ''",
+        "CREATE INDEX audit_by_time ON audit (at_ns)",
+        # What is older than this fact may leave the audit trail; nothing else may, and nothing may change.
+        "INSERT OR IGNORE INTO meta VALUES ('audit_kept_from_ns', 0)",
+        """CREATE TRIGGER audit_is_never_changed BEFORE UPDATE ON audit
+            BEGIN SELECT RAISE (ABORT, 'the audit trail is append-only'); END""",
+        """CREATE TRIGGER audit_is_kept BEFORE DELETE ON audit
+            WHEN OLD.at_ns >= (SELECT value FROM meta WHERE name = 'audit_kept_from_ns')
+            BEGIN SELECT RAISE (ABORT, 'the audit trail is append-only'); END""",
+    ),
+    (
+        """CREATE TABLE notice (
+            recipient TEXT NOT NULL,
+            alarm_id TEXT NOT NULL,
+            manner TEXT NOT NULL,
+            at_ns INTEGER NOT NULL,
+            first_key TEXT,
+            first_ns INTEGER,
+            last_key TEXT,
+            last_ns INTEGER,
+            waiting INTEGER NOT NULL,
+            over INTEGER NOT NULL,
+            PRIMARY KEY (recipient, alarm_id)
+        ) STRICT, WITHOUT ROWID""",
+        "CREATE INDEX notice_by_time ON notice (recipient, at_ns)",
+        "CREATE INDEX outbox_by_alarm ON outbox (alarm_id, id)",
+    ),
 )
 """``MIGRATIONS[v]`` brings a file of version v to v + 1; an empty file is of version 0."""
 

@@ -76,6 +76,7 @@ def test_an_alarm_says_what_where_since_when_and_by_how_much() -> None:
         "feeder": "F-live",
         "severity": "major",
         "state": "unacknowledged",
+        "isa_state": "unacknowledged",
         "onset": "2026-11-20T15:00:00.000000000Z",
         "raised_at": "2026-11-20T15:01:00.000000000Z",
         "cleared_at": None,
@@ -88,6 +89,10 @@ def test_an_alarm_says_what_where_since_when_and_by_how_much() -> None:
             "271,5 V, ngưỡng 264 V",
             "en": "Supply voltage too high at LP1, Lê Lợi, Phường Hoà Phú since 2026-11-20 22:00: "
             "271.5 V, limit 264 V",
+        },
+        "check": {
+            "vi": "điện áp các đèn cùng pha, trung tính của tuyến",
+            "en": "voltage of lamps on the same phase, the neutral of the feeder",
         },
         "transition": 1,
         "by": None,

@@ -91,6 +91,23 @@ def test_a_window_elsewhere_changes_nothing_and_one_that_is_ended_ends() -> None
     assert [a.state for _, a in e.apply(chunk(volts(4, HIGH)))] == [AlarmState.UNACKNOWLEDGED]
 
 
+def test_a_place_out_of_service_is_told_apart_and_tells_what_is_left() -> None:
+    e = engine()
+    e.apply(chunk(window(0, 60, "asset:LP1", kind="out_of_service"), at(1)))
+    ((_, hidden),) = e.apply(chunk(volts(5, HIGH)))
+    assert (hidden.state, hidden.parent, hidden.quiet) == (
+        AlarmState.OUT_OF_SERVICE,
+        "out_of_service:w1",
+        True,
+    )
+    told = hidden.document()
+    assert (told["state"], told["isa_state"]) == ("suppressed", "out_of_service")
+    assert e.faults() == []
+    assert said(restarted(e).apply(chunk(at(60)))) == [
+        ("LP1", "supplyVoltageTooHigh", "updated", "unacknowledged")
+    ]
+
+
 def test_in_an_announced_outage_silence_is_not_counted() -> None:
     e = AlarmEngine(fleet(2), [LUMINAIRE])
     e.apply(chunk(window(0, 180, "feeder:F-live", kind="grid_outage"), *(at(m) for m in range(180))))

@@ -44,13 +44,13 @@ def test_windows_are_ordered_imported_and_written_down(
     configuration: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     add = ("maintenance", "add", "feeder:CB-01-F1", "--for", "4h", "--comment", "thay cáp", "--by", "An")
-    assert command(configuration, capsys, *add)["window"]
+    assert command(configuration, capsys, *add)["windows"]
     table = tmp_path / "cuts.csv"
     header = "scope,kind,from,to,comment\n"
     row = "area:hoa-phu,grid_outage,2036-11-21T06:00:00+07:00,2036-11-21T10:00:00+07:00,EVN 4711\n"
     table.write_text(header + row, encoding="utf-8-sig")
     imported = command(configuration, capsys, "maintenance", "import", str(table), "--by", "Bình")
-    assert len(imported) == 1
+    assert len(imported["windows"]) == 1
     entries = command(configuration, capsys, "alarms", "audit")
     assert [(e["who"], e["action"], e["subject"], e["why"]) for e in entries] == [
         ("Bình", "window", "area:hoa-phu", "EVN 4711"),

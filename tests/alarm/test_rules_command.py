@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from district import ZONE, fleet, local
 
+from gateway.alarm.ledger import Condition, Ledger
+from gateway.alarm.wording import Wording
 from gateway.cli import main
+from gateway.commands.rules import Tally
 from gateway.configuration import interpret
 from gateway.ingest.packets import encode_publish
 from gateway.journal.record import Kind, encode_arrival
 from gateway.journal.segments import SegmentJournal
-from gateway.model import Arrival
+from gateway.model import Arrival, Severity
 from gateway.settings import read, shipped
 from gateway.wiring import sources
 
@@ -59,7 +64,10 @@ async def test_a_gentler_limit_is_tried_on_history_before_it_is_put_in_force(
         assert main([*arguments, "--json"]) == 0
         return dict(json.loads(capsys.readouterr().out))
 
-    assert check()["types"] == {"supplyVoltageTooHigh": {"raised": 2, "assets": 1}}
+    found = check()
+    assert found["types"] == {"supplyVoltageTooHigh": {"raised": 2, "told": 2, "assets": 1}}
+    night = {"raised": 2, "told": 2, "types": {"supplyVoltageTooHigh": {"raised": 2, "told": 2}}}
+    assert found["nights"] == [{"night": "2026-11-20", **night}]
     rules = tmp_path / "inventory" / "rules.toml"
     rules.write_text('[[override]]\nrule = "supplyVoltageTooHigh"\nraise_above = 275\n', encoding="utf-8")
     assert check()["raised"] == 0
@@ -73,3 +81,24 @@ def test_a_directory_without_a_journal_is_refused(
 ) -> None:
     assert main(["rules", "check", "--journal", str(tmp_path), "-c", str(configuration)]) == 1
     assert "journal" in capsys.readouterr().err
+
+
+def test_a_night_goes_from_noon_to_noon_and_what_was_kept_quiet_is_told_apart() -> None:
+    (raised,) = Ledger(Wording(fleet())).begin(
+        Condition(
+            *(("lamp-1", "x"), "lampFailure", "LP1", "hoa-phu", "F1", Severity.MINOR),
+            *(local("2026-11-21 02:00"), local("2026-11-21 02:00"), 0.5, 20.0, ("", "")),
+        )
+    )
+    tally = Tally(ZONE)
+    tally.count(raised)  # before dawn: of the evening before
+    hidden = replace(raised, id="b", quiet=True, raised_ns=local("2026-11-21 11:59"))
+    later = replace(raised, id="c", quiet=True, asset="LP2", raised_ns=local("2026-11-21 12:00"))
+    for alarm in (hidden, replace(hidden, event="cleared"), later):
+        tally.count(alarm)
+    tally.count(replace(later, event="updated", quiet=False, raised_ns=local("2026-11-22 20:00")))
+    found = tally.summary(30)
+    rows = [(night["night"], night["raised"], night["told"]) for night in found["nights"]]
+    assert rows == [("2026-11-20", 2, 1), ("2026-11-21", 1, 1)]
+    assert found["types"]["lampFailure"] == {"raised": 3, "told": 2, "assets": 2}
+    assert [night["night"] for night in tally.summary(1)["nights"]] == ["2026-11-21"]

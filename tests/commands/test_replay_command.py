@@ -67,9 +67,12 @@ def test_replay_gives_the_same_bytes_however_the_journal_is_cut(night: Path) -> 
     known = replay.configurations(night / "journal", None)
     found = []
     for stretch_bytes in (1 << 20, 1 << 20, 20_000):
-        file = io.StringIO()
-        replay.replay_journal(night / "journal", file, known, chosen, stretch_bytes=stretch_bytes)
-        found.append(file.getvalue())
+        file, faults = io.StringIO(), io.StringIO()
+        cut = {"stretch_bytes": stretch_bytes}
+        replay.replay_journal(night / "journal", file, known, chosen, faults=faults, **cut)
+        found.append(file.getvalue() + faults.getvalue())
+        opened = [json.loads(line) for line in faults.getvalue().splitlines()]
+        assert {fault["state"] for fault in opened} >= {"open", "verified"}
     assert len(found[0]) > 1000
     assert found[1:] == found[:1] * 2
 

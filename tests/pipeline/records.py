@@ -15,7 +15,7 @@ from typing import Any
 from plant import write_inventory
 
 from gateway.alarm.engine import AlarmEngine
-from gateway.alarms import Alarm
+from gateway.alarms import Alarm, Fault
 from gateway.configuration import Configuration, Configurations, Sources, interpret
 from gateway.followers import AlarmFollower
 from gateway.ingest.packets import encode_publish
@@ -152,12 +152,19 @@ class Remembered:
 
     def __init__(self) -> None:
         self.transitions: list[tuple[int, Alarm]] = []
+        self.faults: list[tuple[int, Fault]] = []
         self.snapshots: list[tuple[int, bytes]] = []
 
     async def commit(
-        self, transitions: Sequence[tuple[int, Alarm]], position: int, counts: Counts, snapshot: bytes | None
+        self,
+        transitions: Sequence[tuple[int, Alarm]],
+        position: int,
+        counts: Counts,
+        snapshot: bytes | None,
+        faults: Sequence[tuple[int, Fault]] = (),
     ) -> None:
         self.transitions += transitions
+        self.faults += faults
         if snapshot is not None:
             self.snapshots.append((position, snapshot))
 

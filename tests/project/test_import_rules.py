@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 SPINE = {"gateway.pipeline", "gateway.followers"}  # the loop's own; hold no IO of theirs
-COMPOSITION = {"gateway.app", "gateway.cli", "gateway.settings"}
+COMPOSITION = {"gateway.app", "gateway.cli", "gateway.cli_alarms", "gateway.grammar", "gateway.settings"}
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ async def test_a_transaction_waits_for_room_and_is_whole_in_the_end(tmp_path: Pa
     await state.transact(lambda c: c.execute(f"PRAGMA max_page_count = {pages + PAGES_MORE}"))
 
     def fill(connection: sqlite3.Connection) -> int:
-        connection.execute("INSERT INTO audit VALUES (NULL, 1, 'a', 'b', 'c', ?)", ("x" * 200_000,))
+        connection.execute("INSERT INTO audit VALUES (NULL, 1, 'a', 'b', 'c', ?, '')", ("x" * 200_000,))
         return 7
 
     writing = asyncio.create_task(state.transact(fill))

@@ -14,7 +14,7 @@ from plant import write_inventory
 
 from gateway import wiring
 from gateway.alarm.engine import AlarmEngine
-from gateway.alarms import Alarm
+from gateway.alarms import Alarm, Fault
 from gateway.app import Gateway
 from gateway.configuration import Configuration, interpret
 from gateway.data_directory import DataDirectory
@@ -164,7 +164,12 @@ class SlowLedger:
         self.recorded: list[tuple[int, Alarm]] = []
 
     async def commit(
-        self, transitions: Sequence[tuple[int, Alarm]], position: int, counts: Counts, snapshot: bytes | None
+        self,
+        transitions: Sequence[tuple[int, Alarm]],
+        position: int,
+        counts: Counts,
+        snapshot: bytes | None,
+        faults: Sequence[tuple[int, Fault]] = (),
     ) -> None:
         self.asked.set()
         await self.ready.wait()

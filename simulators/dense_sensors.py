@@ -25,7 +25,7 @@ PLAYS = {  # prefixes of ids, after dusk (else dawn), hours after it, hours it l
     "flood": (("SN-FL",), False, 3.0, 3.0),
     "flash_flood": (("SN-FL",), False, 8.0, 2.0),
     "smog": (("SN-AQ",), False, 1.5, 6.0),
-    "drift": (("SN-AQ",), False, 3.0, 60.0),
+    "drift": (("SN-AQ",), False, 3.0, 42.0),
     "noisy_night": (("SN-NS",), True, 5.0, 4.5),
     "stuck": (("SN-AQ", "SN-NS", "SN-TC"), True, 9.5, 9.0),
     "implausible": (("SN-AQ", "SN-NS", "SN-FL", "SN-WS", "SN-TC"), False, 4.0, 3.0),

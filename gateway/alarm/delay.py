@@ -19,6 +19,9 @@ LEAK_NS: Final = 60_000_000_000
 KEPT_NS: Final = 300_000_000_000
 """A clock that is further off is put right by its usual delay."""
 
+RESET_NS: Final = 48 * 3_600_000_000_000
+"""Nothing is held back so long: a clock that fell back further began anew, and says nothing of the delay."""
+
 WENT_BACK_NS: Final = 6 * 3_600_000_000_000
 """A reading so long before the last one was not late: the clock went back."""
 
@@ -39,9 +42,11 @@ class Delays:
         received_ns = batch.received_ns[rows]
         leak_ns = np.clip(received_ns - self.heard_ns[slots], 0, LEAK_NS)
         self.heard_ns[slots] = received_ns
-        usual_ns = np.maximum(skew_ns, self.usual_ns[slots] - leak_ns)
-        self.usual_ns[slots] = np.where(own, usual_ns, self.usual_ns[slots])
-        good = ~own | (usual_ns - skew_ns <= self.late_ns[slots])
+        before_ns = self.usual_ns[slots]
+        usual_ns = np.maximum(skew_ns, before_ns - leak_ns)
+        told = (own | (skew_ns != 0)) & (skew_ns >= before_ns - RESET_NS)
+        self.usual_ns[slots] = np.where(told, usual_ns, before_ns)
+        good = ~told | (usual_ns - skew_ns <= self.late_ns[slots])
         off = own & (np.abs(usual_ns) > KEPT_NS)
         time_ns = batch.time_ns[rows] - np.where(off, usual_ns, 0)
         last_ns = self.last_ns[slots]

@@ -12,7 +12,7 @@ import numpy as np
 from gateway.model import Float64s, Int64s
 
 METRES_PER_DEGREE: Final = 111_195.0
-NEAREST_MAX: Final = 8
+NEAREST_MAX: Final = 16
 _AT_ONCE: Final = 512
 NOBODY: Final = -1
 

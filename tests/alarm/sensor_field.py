@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from district import LIMITS, MINUTE, batch, tick
+from district import LIMITS, MINUTE, S, batch, tick
 
 from gateway.alarm.engine import AlarmEngine
 from gateway.alarm.options import AlarmOptions
@@ -83,7 +83,18 @@ def readings(fleet: Fleet, said: Sequence[dict[str, Any]], sequence: int) -> tup
                 if isinstance(one.get(field.name), str):
                     quality[row, column] = Quality.OUT_OF_RANGE
         received = np.array([one.get("received", one["time"]) for one in own], dtype=np.int64)
-        found.append(replace(made, received_ns=received, skew_ns=made.time_ns - received, quality=quality))
+        skew_ns = made.time_ns - received
+        believed = skew_ns <= 300 * S  # what is further ahead is kept at its receive time
+        found.append(
+            replace(
+                made,
+                received_ns=received,
+                time_ns=np.where(believed, made.time_ns, received),
+                time_from_device=believed,
+                skew_ns=skew_ns,
+                quality=quality,
+            )
+        )
     return tuple(found)
 
 

@@ -246,6 +246,33 @@ def test_what_was_held_back_neither_raises_nor_clears() -> None:
     assert [alarm for alarm in told if alarm.type != "communicationFailure"] == []
 
 
+def test_a_clock_ahead_does_not_hide_that_a_reading_was_held_back() -> None:
+    """Its times are not believed, so all it says counts as said now; what is held back must not."""
+    site = Street(GAUGE, local("2026-11-20 15:00"))
+
+    def ahead(_: str, hour: float) -> dict[str, Any]:
+        now_ns = local("2026-11-20 15:00") + round(hour * 60) * MINUTE
+        held_back = abs(hour - 3.0) < 0.01
+        taken_ns = now_ns - 3 * HOUR if held_back else now_ns
+        level = 0.0 if held_back else min(0.01 + hour * 0.1, 0.25)
+        return {"water_level": level, "time": taken_ns + 7 * HOUR, "received": now_ns}
+
+    assert raised(site.run(5, ahead), "floodRising") == []
+
+
+def test_a_clock_that_jumps_ahead_is_listened_to() -> None:
+    """Seven hours ahead from one reading to the next; the water rises all the same."""
+    site = Street(GAUGE, local("2026-11-20 15:00"))
+    start_ns = local("2026-11-20 15:00")
+
+    def reset(_: str, hour: float) -> dict[str, Any]:
+        now_ns = start_ns + round(hour * 60) * MINUTE
+        level = 0.01 if hour < 2 else min(0.01 + (hour - 2) * 0.6, 0.25)
+        return {"water_level": level, "time": now_ns if hour < 1 else now_ns + 7 * HOUR, "received": now_ns}
+
+    assert len(raised(site.run(3, reset), "floodRising")) == 1
+
+
 def test_a_clock_seven_hours_off_does_not_move_the_night() -> None:
     """60 dB(A) at 17 h by the sun, told by a clock that says 24 h: no night limit holds."""
     site = Street(NOISE, local("2026-11-20 15:00"))

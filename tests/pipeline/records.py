@@ -177,7 +177,7 @@ class StillClock:
 
 
 def engine(configuration: Configuration) -> AlarmEngine:
-    return AlarmEngine(configuration.fleet, [profile.spec for profile in configuration.profiles])
+    return configuration.engine()
 
 
 def rebuild(old: AlarmEngine, control: Control) -> AlarmEngine:

@@ -74,10 +74,10 @@ def interpret(content: bytes, name: str) -> Configuration:
             other = profiles[profile.name][0]
             raise ConfigurationError(file, "name", f"{profile.name!r} is also in {other}", "rename one")
         profiles[profile.name] = (file, profile)
-    fleet = parse(sources.inventory, profiles=profiles, time_zone=sources.time_zone)
-    known = tuple(profile for _, profile in profiles.values())
     for file, profile in profiles.values():
         check_regulations(profile.spec.watches, regulations, file)
+    fleet = parse(sources.inventory, profiles=profiles, time_zone=sources.time_zone)
+    known = tuple(profile for _, profile in profiles.values())
     if rulebook.FILE not in sources.inventory:
         return Configuration(name, fleet, known, regulations=regulations)
     rules = _text(sources.inventory[rulebook.FILE], rulebook.FILE)

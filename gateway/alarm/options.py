@@ -1,4 +1,4 @@
-"""Numbers of practice for groups and silence. In: nothing. Out: one frozen set of settings with defaults.
+"""Numbers of practice for groups, silence and sensors. In: nothing. Out: one frozen set with its defaults.
 
 Sources: field notes 1 to 3. Every one is a figure from the field, to be confirmed in a pilot.
 """

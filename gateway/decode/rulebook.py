@@ -45,7 +45,7 @@ def apply(text: str, profiles: Sequence[Profile], fleet: Fleet, file: str = FILE
     for number, rule in enumerate(book.rule, 1):
         wrong = within(complain, f"rule.{number}")
         profile = _profile(rule.profile, by_name, wrong)
-        if rule.type in tables[profile.name]:
+        if rule.type in {*tables[profile.name], *watches[profile.name]}:
             raise wrong("type", f"{profile.name} has such a rule", "write an [[override]] of it")
         table = RuleTable.model_validate(rule.model_dump(exclude={"profile"}))
         tables[profile.name][rule.type] = table

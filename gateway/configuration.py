@@ -7,7 +7,7 @@ Never reads a file.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 
 import msgspec
@@ -16,15 +16,21 @@ from gateway.alarm.engine import AlarmEngine
 from gateway.alarm.options import AlarmOptions
 from gateway.decode import rulebook
 from gateway.decode.profile import Profile, load
+from gateway.decode.regulations import read as regulations_of
+from gateway.decode.watches import check_regulations
 from gateway.errors import ConfigurationError, JournalError
 from gateway.fleet import Fleet
 from gateway.inventory.parser import parse
+from gateway.regulation import Regulation
+
+PROFILE_FILE = "profile.toml"
+"""What is called so among ``Sources.profiles`` is a profile; the other files are regulations."""
 
 CONFIGURATIONS_KEPT_MAX = 4
 
 
 class Sources(msgspec.Struct, frozen=True):
-    """File contents by name; ``profiles`` by the path they are reported under."""
+    """File contents by name; ``profiles`` by the path they are reported under, regulations among them."""
 
     profiles: dict[str, bytes]
     inventory: dict[str, bytes]
@@ -43,30 +49,43 @@ class Configuration:
     fleet: Fleet
     profiles: tuple[Profile, ...]
     options: AlarmOptions = field(default_factory=AlarmOptions)
+    regulations: Mapping[str, Regulation] = field(default_factory=dict)
 
     def engine(self) -> AlarmEngine:
         """A fresh alarm engine for it."""
-        return AlarmEngine(self.fleet, [profile.spec for profile in self.profiles], self.options)
+        specs = [profile.spec for profile in self.profiles]
+        return AlarmEngine(self.fleet, specs, self.options, self.regulations)
 
 
 def interpret(content: bytes, name: str) -> Configuration:
     """The configuration that packed sources describe; ConfigurationError names file, key and remedy."""
     sources = msgspec.msgpack.decode(content, type=Sources)
     profiles: dict[str, tuple[str, Profile]] = {}
+    regulations: dict[str, Regulation] = {}
     for file, text in sorted(sources.profiles.items()):
+        if not file.endswith(PROFILE_FILE):
+            regulation = regulations_of(_text(text, file), file)
+            if regulation.name in regulations:
+                raise ConfigurationError(file, "name", f"{regulation.name!r} is used twice", "rename one")
+            regulations[regulation.name] = regulation
+            continue
         profile = load(_text(text, file), file)
         if profile.name in profiles:
             other = profiles[profile.name][0]
             raise ConfigurationError(file, "name", f"{profile.name!r} is also in {other}", "rename one")
         profiles[profile.name] = (file, profile)
+    for file, profile in profiles.values():
+        check_regulations(profile.spec.watches, regulations, file)
     fleet = parse(sources.inventory, profiles=profiles, time_zone=sources.time_zone)
     known = tuple(profile for _, profile in profiles.values())
     if rulebook.FILE not in sources.inventory:
-        return Configuration(name, fleet, known)
+        return Configuration(name, fleet, known, regulations=regulations)
     rules = _text(sources.inventory[rulebook.FILE], rulebook.FILE)
     known = rulebook.apply(rules, known, fleet)
+    for profile in known:
+        check_regulations(profile.spec.watches, regulations, rulebook.FILE)
     options = AlarmOptions(**rulebook.practice(rules, asdict(AlarmOptions())))  # type: ignore[arg-type]
-    return Configuration(name, fleet, known, options)
+    return Configuration(name, fleet, known, options, regulations)
 
 
 def _text(content: bytes, file: str) -> str:

@@ -15,6 +15,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from gateway.watches import Watch
+
 Int32s = npt.NDArray[np.int32]
 Int64s = npt.NDArray[np.int64]
 Float64s = npt.NDArray[np.float64]
@@ -113,9 +115,8 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class ProfileSpec:
-    """What other rooms may know of a device profile: its numeric fields first, its text fields last.
+    """What other rooms may know of a device profile: ``numeric`` are the rows of a batch's matrix, in order.
 
-    ``numeric`` are the rows of a batch's matrix, in this order; ``texts`` live beside it.
     ``silence_intervals`` missed reports make a device silent (communicationFailure). A device's time
     counts if it is at most ``window_past_s`` before and ``window_future_s`` after the receive time.
     """
@@ -130,6 +131,7 @@ class ProfileSpec:
     rules: tuple[Rule, ...]
     window_past_s: float = 172_800.0
     window_future_s: float = 300.0
+    watches: tuple[Watch, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,12 +147,9 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class SessionEvent:
-    """A change of the MQTT session. ``gap`` names a loss that could not be prevented, or is empty.
+    """A change of the MQTT session. ``gap`` names a loss that could not be prevented, or is empty."""
 
-    ``epoch`` 0: no record of the journal, but what a reader met in its place.
-    """
-
-    epoch: int
+    epoch: int  # 0: no record of the journal, but what a reader met in its place
     event: str  # "connected" | "disconnected" | "drained" | "uptime" | "dropped" | "gap"
     wall_ns: int
     session_present: bool = False

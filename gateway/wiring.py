@@ -49,7 +49,7 @@ def sources(settings: Settings) -> Sources:
 
 
 def profiles(settings: Settings) -> dict[str, bytes]:
-    """The texts of the shipped and the user's profiles; ConfigurationError if a directory has none."""
+    """The shipped and the user's profiles and regulations; ConfigurationError if a directory has none."""
     found: dict[str, bytes] = {}
     for directory in (shipped("device_profiles"), *settings.gateway.profiles):
         files = sorted(directory.glob("*/profile.toml"))
@@ -57,6 +57,7 @@ def profiles(settings: Settings) -> dict[str, bytes]:
             raise ConfigurationError(
                 str(directory), "", "no <name>/profile.toml in it", "mend gateway.profiles"
             )
+        files += sorted(directory.glob("*.toml"))  # regulations
         found |= {str(file): file.read_bytes() for file in files}
     return found
 

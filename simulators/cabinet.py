@@ -105,7 +105,8 @@ class Cabinets:
         values["active_energy"] = self._energy_wh(number, rows, time_ns)
         values["frequency"] = self._grid.hertz(time_ns)
         leak_ma = 4.0 + 2.0 * self._noise.wander(_LEAK, time_ns, 600_000_000_000, rows)
-        values["leakage_current"] = leak_ma + self._size("leakage", rows, time_ns)
+        leak_ma += self._size("leakage", rows, time_ns) + self._size("live_pole", rows, time_ns)
+        values["leakage_current"] = leak_ma
         hot = self._size("hot_cabinet", rows, time_ns)
         values["cabinet_temperature"] = ambient_cel(self._sky, self._noise, rows, time_ns) + 6.0 + hot
         values["contactor_closed"] = np.where(

@@ -14,6 +14,7 @@ import numpy as np
 
 from gateway.fleet import Fleet
 from simulators.astronomy import DAY_NS, HOUR_NS, MINUTE_NS, SECOND_NS, Sky
+from simulators.dense_sensors import gauges, sensor_faults
 from simulators.fault import CABINET, DIMMED, FEEDER, KINDS, LAMP, SENSOR, Fault, Targets
 from simulators.scenario import Dense
 
@@ -62,8 +63,11 @@ def dense(fleet: Fleet, settings: Dense, sky: Sky, seed: int, from_ns: int, days
     names = settings.kinds or tuple(KINDS)
     groups = [name for name in names if KINDS[name].on in (CABINET, FEEDER)]
     faults = [fault for name in groups for fault in stages.groups(name, settings.per_kind)]
-    for name in (name for name in names if name not in groups):
+    for name in (name for name in names if KINDS[name].on not in (CABINET, FEEDER, SENSOR)):
         faults += stages.singles(name, settings.per_kind)
+    leaks = [fault for fault in faults if fault.kind in ("leakage", "live_pole")]
+    last_ns, own = from_ns + days * DAY_NS, Random(f"{seed}/sensors")
+    faults += sensor_faults(fleet, names, settings.per_kind, stages.nights, last_ns, own, leaks)
     return sorted(faults, key=lambda fault: (fault.from_ns, fault.kind, fault.assets.tolist()))
 
 
@@ -73,7 +77,8 @@ class _Stages:
         first = sky.local_day(from_ns)
         nights = [sky.night(sky.local_day(from_ns + day * DAY_NS)) for day in range(max(days, 1))]
         assert sky.night(first) == nights[0]
-        self._nights = nights
+        self.nights = nights
+        self._gauges = gauges(fleet)
         self._last_ns = from_ns + days * DAY_NS
         lamps: dict[str, list[int]] = {}
         feeders: dict[str, list[str]] = {}
@@ -91,7 +96,7 @@ class _Stages:
         stages = [
             (cabinet, day)
             for cabinet in sorted(self._lamps)
-            for day in range(len(self._nights))
+            for day in range(len(self.nights))
             if self._window(Act(dusk, 4.0, 6.0), day)[1] < self._last_ns
         ]
         self._random.shuffle(stages)
@@ -107,6 +112,9 @@ class _Stages:
             on_feeder = KINDS[kind].on == FEEDER
             target = self._random.choice(self._feeders[cabinet]) if on_feeder else cabinet
             phase = self._random.choice("ABC") if kind == "phase_loss" else ""
+            if kind == "live_pole" and not self._has_gauge(cabinet):
+                kept.append((cabinet, day))
+                continue
             try:
                 fault = self._targets.fault(kind, target, start_ns, end_ns, phase=phase)
             except ValueError:  # no switched feeder here, or no lamp on that phase
@@ -117,17 +125,21 @@ class _Stages:
             yield fault
         self._free[act.dusk] = kept + free
 
+    def _has_gauge(self, cabinet: str) -> bool:
+        """Whether water can be measured at one of its poles that no other leak was drawn for."""
+        free = self._gauges.get(cabinet, [])
+        return bool(free and free.pop() is not None)
+
     def singles(self, kind: str, count: int) -> Iterator[Fault]:
-        """Faults of single lamps or sensors."""
-        on_sensor = KINDS[kind].on == SENSOR
-        act = ACTS.get(kind, DAY if on_sensor else NIGHT)
+        """Faults of single lamps."""
+        act = ACTS.get(kind, NIGHT)
         if kind == "noon_storm":
             yield from self._storm(act)
             return
         rows = [row for row, asset in enumerate(self._fleet.assets) if self._fits(kind, row)]
         self._random.shuffle(rows)
         for row in rows:
-            days = list(range(len(self._nights)))
+            days = list(range(len(self.nights)))
             self._random.shuffle(days)
             day = next((day for day in days if self._plays(act, row, day)), None)
             if not count:
@@ -146,8 +158,6 @@ class _Stages:
     def _fits(self, kind: str, row: int) -> bool:
         asset = self._fleet.assets[row]
         switched = bool(self._fleet.group_switched[row])
-        if KINDS[kind].on == SENSOR:
-            return asset.kind == SENSOR and asset.id.startswith("SN-FL")
         if asset.kind != LAMP or self._fleet.programme_by_id[asset.programme].switch == "photocell":
             return False  # photocells have their storm
         if kind == "head_failure":
@@ -184,7 +194,7 @@ class _Stages:
             yield Fault("noon_storm", np.array(rows, dtype=np.int32), start_ns, end_ns, 1.0)
 
     def _window(self, act: Act, day: int) -> tuple[int, int]:
-        dusk_ns, dawn_ns = self._nights[day]
+        dusk_ns, dawn_ns = self.nights[day]
         jitter_ns = self._random.randint(-30 * 60, 30 * 60) * SECOND_NS
         if act.lasts_h * HOUR_NS < MINUTE_NS:
             jitter_ns = self._random.randint(-60, 60) * MINUTE_NS

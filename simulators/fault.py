@@ -27,8 +27,9 @@ POWERED, LIT, DIMMED, DARK, UNPOWERED, ALWAYS = "powered", "lit", "dimmed", "dar
 class Kind:
     """``alarm`` is the type expected, None for a look-alike that must raise nothing.
 
-    ``on`` is what it happens to, ``shows`` the planned state in which anyone could tell. A ``group`` is one
-    event with members: a feeder or all lamps of a cabinet. ``by`` is its size where nobody says.
+    ``also`` are types that must follow beside it. ``on`` is what it happens to, ``shows`` the planned state
+    in which anyone could tell. A ``group`` is one event with members: a feeder or all lamps of a cabinet.
+    ``by`` is its size where nobody says.
     """
 
     alarm: str | None
@@ -37,6 +38,7 @@ class Kind:
     by: float = 1.0
     group: bool = False
     switched: bool = False  # only on feeders without power by day
+    also: tuple[str, ...] = ()
 
 
 KINDS = {
@@ -57,7 +59,14 @@ KINDS = {
     "leakage": Kind("leakageDetected", CABINET, ALWAYS, by=60.0),
     "neutral_loss": Kind("neutralLoss", CABINET, ALWAYS, by=40.0),
     "hot_cabinet": Kind("highTemperature", CABINET, ALWAYS, by=50.0),
-    "flood": Kind("floodLevelHigh", SENSOR, ALWAYS, by=0.4),
+    "live_pole": Kind("poleMayBeLive", CABINET, ALWAYS, by=60.0, also=("leakageDetected",)),
+    "flood": Kind("floodLevelHigh", SENSOR, ALWAYS, by=0.2),
+    "flash_flood": Kind("floodRising", SENSOR, ALWAYS, by=0.4, also=("floodLevelHigh", "floodLevelCritical")),
+    "smog": Kind("airQualityHourly", SENSOR, ALWAYS, by=180.0, also=("airQualityDaily",)),
+    "noisy_night": Kind("noiseTooHigh", SENSOR, ALWAYS, by=30.0),
+    "stuck": Kind("sensorFlatLine", SENSOR, ALWAYS),
+    "implausible": Kind("sensorOutOfRange", SENSOR, ALWAYS),
+    "drift": Kind("sensorDrift", SENSOR, ALWAYS, by=0.8),
     "feeder_trip": Kind("feederOpen", FEEDER, POWERED, group=True),
     "phase_loss": Kind("phaseLoss", FEEDER, POWERED, group=True),
     "supply_loss": Kind("supplyLoss", CABINET, ALWAYS, group=True),
@@ -68,6 +77,9 @@ KINDS = {
     "maintenance": Kind(None, CABINET, ALWAYS, group=True, switched=True),
     "noon_storm": Kind(None, LAMP, DARK),
     "swap": Kind(None, LAMP, POWERED),
+    "fireworks": Kind(None, SENSOR, ALWAYS, by=35.0),
+    "dry_gauge": Kind(None, SENSOR, ALWAYS),
+    "heavy_rain": Kind(None, SENSOR, ALWAYS, by=25.0),
 }
 """What can go wrong (domain.md 3 in TALQ's names), and what only looks so."""
 

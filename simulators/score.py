@@ -39,6 +39,13 @@ HOLD_S: Final[Mapping[str, float]] = {
     "switchingErrorOn": 1800.0,
     "feederOpen": 300.0,
     "phaseLoss": 300.0,
+    "floodLevelHigh": 2400.0,
+    "floodLevelCritical": 2400.0,
+    "floodRising": 1200.0,
+    "airQualityHourly": 3 * 3600.0,
+    "airQualityDaily": 24 * 3600.0,
+    "noiseTooHigh": 2 * 3600.0,
+    "sensorDrift": 30 * 3600.0,
 }
 """The types' hold times (docs/alarms.md); 0 for what is not named."""
 
@@ -47,6 +54,9 @@ SILENCE: Final = frozenset(
 )
 """Types told by missing reports: reports lost just before the fault move their onset forward, up to
 EARLY_INTERVALS; the alarm itself still has to come after the fault."""
+
+EARLY: Final = SILENCE | {"sensorFlatLine"}
+"""A value that happens to be the same before it is stuck makes its onset early in the same way."""
 
 EARLY_INTERVALS: Final = 3.0
 GROUP_SHARE: Final = 0.8
@@ -74,7 +84,7 @@ class _Truth:
         assert self.type is not None
         if self.first_ns is None:
             return self.from_ns <= alarm.delivered_ns
-        early_s = EARLY_INTERVALS * INTERVAL_S if self.type in SILENCE else 0.0
+        early_s = EARLY_INTERVALS * INTERVAL_S if self.type in EARLY else 0.0
         allowed_s = HOLD_S.get(self.type, 0.0) + GROUP_WAIT_S
         begins, ends = self.first_ns - early_s * SECOND_NS, self.due_ns + allowed_s * SECOND_NS
         return begins <= alarm.onset_ns <= ends and alarm.delivered_ns >= self.first_ns

@@ -12,7 +12,7 @@ import numpy as np
 from gateway.model import Float64s, Int32s, Int64s
 from simulators.astronomy import HOUR_NS, MINUTE_NS, Sky
 from simulators.noise import Noise
-from simulators.spans import Spans
+from simulators.sensor_fault import SensorFaults
 
 _SITE, _SLOW, _FAST, _RAIN = range(50, 54)  # channels of noise
 _CHANNELS_PER_FIELD = 8
@@ -54,9 +54,9 @@ CYCLES: dict[str, Cycle] = {
     "rain_rate": Cycle(0, 18, 17, shape="rain", high=19),
     "solar_irradiance": Cycle(0, 880, 12, 60, 8, shape="sunlight"),
     "illuminance": Cycle(4, 92_000, 12, 6000, 500, 0.5, shape="sunlight"),
-    "noise_level": Cycle(47, 14, 0, 1.5, 1, 34, 68, 0.04, shape="rush"),
-    "noise_level_max": Cycle(56, 15, 0, 3, 2, 40, 92, 0.04, shape="rush"),
-    "noise_level_background": Cycle(41, 10, 0, 1, 0.4, 30, 62, 0.04, shape="rush"),
+    "noise_level": Cycle(45, 14, 0, 1.5, 1, 34, 68, 0.04, shape="rush"),
+    "noise_level_max": Cycle(54, 15, 0, 3, 2, 40, 92, 0.04, shape="rush"),
+    "noise_level_background": Cycle(39, 10, 0, 1, 0.4, 30, 62, 0.04, shape="rush"),
     "abnormal_sound": Cycle(0, site=0),
     "water_level": Cycle(0.012, 0, 0, 0.008, 0.001, 0, 0.045),
     "battery_voltage": Cycle(3.9, 0.08, 15, 0.02, 0.005, 3.6, 4.2, 0.01),
@@ -80,23 +80,24 @@ class Sensors:
 
     NAMES = (*CYCLES, *TEXTS, "direction")
 
-    def __init__(self, sky: Sky, noise: Noise, floods: Spans | None = None) -> None:
-        self._sky, self._noise, self._floods = sky, noise, floods
+    def __init__(self, sky: Sky, noise: Noise, faults: SensorFaults | None = None) -> None:
+        self._sky, self._noise, self._faults = sky, noise, faults
 
     def sample(
         self, rows: Int32s, time_ns: Int64s, names: tuple[str, ...]
     ) -> dict[str, Float64s | str | list[str]]:
         """Canonical field name to float64[n] (a code for ``direction``) or a text, for ``names`` alone."""
+        now_ns, time_ns = time_ns, time_ns if self._faults is None else self._faults.frozen(rows, time_ns)
         hour = self._sky.local_hour(time_ns)
-        values: dict[str, Float64s | str | list[str]] = {}
+        values: dict[str, Float64s] = {}
         for number, (name, cycle) in enumerate(CYCLES.items()):
             if name in names:
                 values[name] = self._value(cycle, 1000 + number * _CHANNELS_PER_FIELD, rows, time_ns, hour)
-        if self._floods is not None and isinstance(level := values.get("water_level"), np.ndarray):
-            values["water_level"] = level + self._floods.size(rows, time_ns)
+        if self._faults is not None:
+            self._faults.change(values, rows, now_ns)
         if "direction" in names:
             values["direction"] = np.floor(4 * self._noise.uniform(_SITE, rows))
-        return values | {name: text for name, text in TEXTS.items() if name in names}
+        return {**values, **{name: text for name, text in TEXTS.items() if name in names}}
 
     def _value(self, cycle: Cycle, channel: int, rows: Int32s, time_ns: Int64s, hour: Float64s) -> Float64s:
         site = 1.0 + cycle.site * self._noise.between(-1, 1, channel + _SITE, rows)

@@ -33,7 +33,7 @@ from simulators.radio import Air
 from simulators.scenario import Scenario
 from simulators.schedule import Schedule
 from simulators.sensor import Sensors
-from simulators.spans import Spans
+from simulators.sensor_fault import SensorFaults
 from simulators.truth import Truth
 
 BLOCK_MESSAGES = 20_000
@@ -110,8 +110,7 @@ class Simulation:
         grid = Grid(sky, noise, *wander_v)
         self._luminaires = Luminaires(actual, self._plans, grid, sky, noise, faults, practice)
         self._cabinets = Cabinets(actual, self._plans, self._luminaires, grid, sky, noise, start_ns, faults)
-        floods = Spans((fault for fault in faults if fault.kind == "flood"), len(actual.assets))
-        self._sensors = Sensors(sky, noise, floods)
+        self._sensors = Sensors(sky, noise, SensorFaults(faults, len(actual.assets)))
         self._wrong_clocks = [fault for fault in faults if fault.kind == "wrong_clock"]
         device, asset = _in_service(actual, start_ns)
         self.devices = tuple(fleet.devices[row].id for row in device)

@@ -40,14 +40,15 @@ class Truth:
         self._interval_ns, self._until_ns = interval_ns, until_ns
 
     def objects(self) -> Iterator[dict[str, Any]]:
-        """In the order of the faults."""
+        """In the order of the faults; one for each type of alarm that must follow."""
         for fault in self._faults:
             kind = KINDS[fault.kind]
-            for row in fault.assets[:1] if kind.group else fault.assets:
-                seen = None if kind.alarm is None else self._seen(fault, int(row))
+            rows = fault.assets[:1] if kind.group else fault.assets
+            for row, alarm in ((row, alarm) for row in rows for alarm in (kind.alarm, *kind.also)):
+                seen = None if alarm is None else self._seen(fault, int(row))
                 yield {
                     "fault": fault.kind,
-                    "type": kind.alarm,
+                    "type": alarm,
                     "asset": fault.name if kind.group else self._fleet.assets[row].id,
                     "from": rfc3339(fault.from_ns),
                     "to": rfc3339(fault.to_ns),

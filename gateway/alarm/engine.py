@@ -6,7 +6,7 @@ configuration alone, wherever the journal is cut and however often it is read ag
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -26,12 +26,15 @@ from gateway.alarm.options import AlarmOptions
 from gateway.alarm.parent import SEVERITIES
 from gateway.alarm.quiet import Quiet
 from gateway.alarm.scribe import Scribe
+from gateway.alarm.sensors import Sensors
 from gateway.alarm.silence import Silence, SilenceWatch
+from gateway.alarm.watching import explain_watches
 from gateway.alarm.wording import Wording
 from gateway.alarms import Alarm, Fault
 from gateway.errors import OrderRefused
 from gateway.fleet import BENCH, Fleet
 from gateway.model import Bools, Chunk, Control, ProfileSpec, Run, SessionEvent, Severity, Tick
+from gateway.regulation import Regulation
 
 REVIEW_NS: Final = 900_000_000_000
 """How many reports a device may miss is worked out anew this often."""
@@ -46,7 +49,11 @@ class AlarmEngine:
     """Alarms of one configuration. For another one: a new engine that restores this one's snapshot."""
 
     def __init__(
-        self, fleet: Fleet, specs: Iterable[ProfileSpec], options: AlarmOptions | None = None
+        self,
+        fleet: Fleet,
+        specs: Iterable[ProfileSpec],
+        options: AlarmOptions | None = None,
+        regulations: Mapping[str, Regulation] | None = None,
     ) -> None:
         specs, options = tuple(specs), options or AlarmOptions()
         self.fleet = fleet
@@ -60,6 +67,7 @@ class AlarmEngine:
         self.causes = Causes(
             fleet, circuits, self.expectation, self.watch, self.energised, self.reports, options
         )
+        self.sensors = Sensors(fleet, specs, options, regulations or {})
         self.quiet = Quiet(fleet)
         self._circuit = np.append(circuits.of_asset, BENCH)
         self._step_ns = round(options.step_s * 1e9)
@@ -101,8 +109,9 @@ class AlarmEngine:
 
     def explain(self, asset: str, now_ns: int) -> list[dict[str, Any]]:
         """Each rule of each device at ``asset``: limits, state, and why it stands there; OrderRefused."""
-        rules = explain(self.fleet, self.evaluator, self.expectation, asset, now_ns)
-        return rules + hearing.explain(self.fleet, self.watch, self.causes.together, asset)
+        found = explain(self.fleet, self.evaluator, self.expectation, asset, now_ns)
+        found += explain_watches(self.sensors, self.fleet, asset, now_ns)
+        return found + hearing.explain(self.fleet, self.watch, self.causes.together, asset)
 
     def snapshot(self) -> bytes:
         """Everything ``restore`` needs; equal states give equal bytes."""
@@ -128,6 +137,9 @@ class AlarmEngine:
         asset, _ = self.ledger.key_of[source]
         if rule == silence.TYPE:
             return bool(self.watch.silent[row]) and self._asset_id(int(self.watch.asset[row])) == asset
+        by_sensors = self.sensors.stands(row, rule, self.fleet.asset_row.get(asset, BENCH))
+        if by_sensors is not None:
+            return by_sensors
         table = self.evaluator.tables[self.fleet.devices[row].profile]
         if rule not in table.keys:
             return False
@@ -160,7 +172,8 @@ class AlarmEngine:
             alarms += self._begin_group(key, wall_ns)
         for parent in past:
             alarms += self._uncover(parent.alarm)
-        return alarms + self._silences(self.watch.find(wall_ns, self.causes.excused))
+        alarms += self._silences(self.watch.find(wall_ns, self.causes.excused))
+        return alarms + [a for found in self.sensors.step(elapsed_ns) for a in self.scribe.found(found)]
 
     def settle(self) -> None:
         """Tell the evaluator which assets have had power for long enough, and which may burn by day."""
@@ -198,6 +211,7 @@ class AlarmEngine:
             fresh = batch.received_ns[live] - batch.time_ns[live] <= 2 * self.watch.interval_ns[device]
             self.energised.hear(device[fresh])
             self.reports.observe(batch, live, judgement.asset, self.energised.now_ns)
+            self.sensors.observe(batch, live, judgement.asset)
             for position, heard in self.watch.hear(device, batch.time_ns[live]):
                 row = live[position]
                 place = (int(batch.sequence[row]), int(batch.index[row]), int(batch.sample[row]))

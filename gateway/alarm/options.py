@@ -1,4 +1,4 @@
-"""Numbers of practice for groups and silence. In: nothing. Out: one frozen set of settings with defaults.
+"""Numbers of practice for groups, silence and sensors. In: nothing. Out: one frozen set with its defaults.
 
 Sources: field notes 1 to 3. Every one is a figure from the field, to be confirmed in a pilot.
 """
@@ -40,3 +40,14 @@ class AlarmOptions:
     dimming_tolerance: float = 10.0  # points
     energy_saved_s: float = 3600.0  # a controller saves its register this often
     cycling_starts_min: int = 3  # beyond plan in a night
+    sensor_step_s: float = 60.0  # watches over hours are looked at this often
+    coverage: float = 0.5  # of an hour's reports for a mean of it, and of a day's hours
+    late_s: float = 1800.0  # a report older than this, and than two intervals, was held back: not judged
+    neighbours_min: int = 3
+    neighbour_m: float = 3000.0
+    live_leak_ma: float = 30.0  # a pole may be live: this much leaks
+    live_clear_ma: float = 15.0
+    live_flood_m: float = 0.10  # and so much water stands
+    live_flood_clear_m: float = 0.05
+    live_distance_m: float = 100.0  # so near
+    live_fresh_s: float = 3600.0  # and both were said within this time

@@ -14,12 +14,13 @@ import numpy as np
 
 from gateway.fleet import Asset, Fleet
 from gateway.model import Bools, Rule
+from gateway.watches import Watch
 
 CITY: Final = "city"
 EVERYWHERE: Final = ""
 
 
-def applicable(rules: Sequence[Rule], fleet: Fleet) -> Bools:
+def applicable(rules: Sequence[Rule | Watch], fleet: Fleet) -> Bools:
     """bool[rules, assets]."""
     applies = np.ones((len(rules), len(fleet.assets)), dtype=np.bool_)
     for kind in {_kind(rule) for rule in rules if rule.scope != EVERYWHERE}:

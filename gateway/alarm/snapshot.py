@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 import zstandard
 
-from gateway.alarm import group_memory, lamp_record, timing
+from gateway.alarm import group_memory, lamp_record, sensor_memory, timing
 from gateway.alarm.circles import Circle
 from gateway.alarm.evaluator import Evaluator, RuleState
 from gateway.alarm.group_memory import mapped
@@ -68,6 +68,7 @@ class _Content(msgspec.Struct, array_like=True):
     lag_ns: bytes = b""  # int64[devices]
     shining: bytes = b""  # bool[devices]
     lamps: list[lamp_record.Kept] = []
+    sensors: sensor_memory.KeptSensors | None = None
 
 
 class _Head(msgspec.Struct, array_like=True):
@@ -101,6 +102,7 @@ def pack(engine: AlarmEngine) -> bytes:
         lag_ns=evaluator.timing.lag_ns.tobytes(),
         shining=evaluator.shining.tobytes(),
         lamps=[lamp_record.pack(fleet, name, memory) for name, memory in sorted(evaluator.memories.items())],
+        sensors=sensor_memory.pack(engine.sensors, fleet),
     )
     return zstandard.compress(msgspec.msgpack.encode(content), _COMPRESSION_LEVEL)
 
@@ -137,6 +139,8 @@ def unpack(packed: bytes, engine: AlarmEngine) -> None:
     engine.repairs.restore(*content.faults)
     if content.groups is not None:
         group_memory.unpack(content.groups, engine, rows)
+    if content.sensors is not None:
+        sensor_memory.unpack(content.sensors, engine.sensors, fleet)
 
 
 def _pack_rules(fleet: Fleet, evaluator: Evaluator, profile: str) -> _Rules:

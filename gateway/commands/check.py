@@ -21,7 +21,7 @@ import aiomqtt
 
 from gateway import settings, vectors, wiring
 from gateway.capacity import capacity
-from gateway.configuration import Configuration, interpret
+from gateway.configuration import PROFILE_FILE, Configuration, interpret
 from gateway.decode.catalog import load_file
 from gateway.decode.routes import Routes
 from gateway.errors import ConfigurationError, DeliveryError, GatewayError, StoreError
@@ -66,7 +66,7 @@ def check(options: argparse.Namespace) -> int:
             str(chosen.gateway.inventory),
             f"{len(fleet.devices)} devices at {len(fleet.assets)} places",
         ),
-        *_profiles(sources.profiles),
+        *_profiles({name: text for name, text in sources.profiles.items() if name.endswith(PROFILE_FILE)}),
         _data(chosen.gateway.data_dir),
         *asyncio.run(_reach(chosen, configuration)),
     ]

@@ -35,8 +35,8 @@ def explain(options: argparse.Namespace) -> int:
             rule["rule"],
             rule["device"],
             rule["scope"],
-            f"> {rule['above']:g}" if "above" in rule else f"< {rule['below']:g}",
-            f"{rule['clears_at']:g}",
+            _limit(rule),
+            None if rule["clears_at"] is None else f"{rule['clears_at']:g}",
             None if rule["value"] is None else f"{rule['value']:g} {rule['unit'] or ''}",
             rule["state"],
             rule["why"],
@@ -46,11 +46,16 @@ def explain(options: argparse.Namespace) -> int:
     return show(options, found, columns, rows)
 
 
+def _limit(rule: dict[str, Any]) -> str | None:
+    side, limit = (">", rule["above"]) if "above" in rule else ("<", rule["below"])
+    return None if limit is None else f"{side} {limit:g}"
+
+
 def check(options: argparse.Namespace) -> int:
     """Validate the rules; with a journal, say what they would have raised over it, night by night."""
     chosen = settings.read(options.config)
     configuration = interpret(wiring.sources(chosen).pack(), "")
-    rules = sum(len(profile.spec.rules) for profile in configuration.profiles)
+    rules = sum(len(p.spec.rules) + len(p.spec.watches) for p in configuration.profiles)
     if options.journal is None:
         print(json.dumps({"rules": rules}) if options.json else f"{rules} rules are in order")
         return 0

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import ValidationError
 
 from gateway.decode import path as paths
-from gateway.decode import rules, schema, values
+from gateway.decode import rules, schema, values, watches
 from gateway.decode.lines import line_of
 from gateway.decode.path import Path
 from gateway.decode.values import ProfileField
@@ -66,6 +66,7 @@ class Profile:
     fields: tuple[ProfileField, ...]
     spec: ProfileSpec
     rule_tables: tuple[schema.RuleTable, ...]  # as written, for the overrides of a district
+    watch_tables: tuple[schema.WatchTable, ...] = ()
 
     @property
     def numeric(self) -> tuple[ProfileField, ...]:
@@ -106,6 +107,7 @@ def load(text: str, file: str) -> Profile:
         rules=rules.compile_rules(table.rule, fields, complain),
         window_past_s=table.time.window_past_s,
         window_future_s=table.time.window_future_s,
+        watches=watches.compile_watches(table.watch, {field.name: field for field in fields}, complain),
     )
     return Profile(
         name=table.name,
@@ -122,6 +124,7 @@ def load(text: str, file: str) -> Profile:
         fields=fields,
         spec=spec,
         rule_tables=tuple(table.rule),
+        watch_tables=tuple(table.watch),
     )
 
 
@@ -174,6 +177,7 @@ def _known_keys(location: tuple[int | str, ...], root: type[schema.Table]) -> li
         "time": schema.TimeTable,
         "field": schema.FieldTable,
         "rule": schema.RuleTable if root is schema.ProfileTable else schema.DistrictRuleTable,
+        "watch": schema.WatchTable,
         "override": schema.OverrideTable,
     }
     table = tables.get(str(location[0]), root) if len(location) > 1 else root

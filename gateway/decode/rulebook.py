@@ -7,23 +7,27 @@ with file and line. Never judges a reading, never reads a file.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Final, TypeVar
 
 from pydantic import ValidationError
 
 from gateway.decode.lines import line_of
 from gateway.decode.profile import TOML_CHARACTERS_MAX, Complaint, Profile, first_mistake
 from gateway.decode.rules import RuleKey, check_exceptions, compile_rule, key_of, within
-from gateway.decode.schema import OverrideTable, RulebookTable, RuleTable
+from gateway.decode.schema import OverrideTable, RulebookTable, RuleTable, WatchTable
 from gateway.decode.values import ProfileField
+from gateway.decode.watches import compile_watch
 from gateway.errors import ConfigurationError
 from gateway.fleet import Fleet
 from gateway.model import Rule
+from gateway.watches import Watch
 
 FILE: Final = "rules.toml"
+CITY: Final = "city"
 SCOPES: Final = ("area", "cabinet", "feeder", "asset")
+OneTable = TypeVar("OneTable", RuleTable, WatchTable)
 
 
 def apply(text: str, profiles: Sequence[Profile], fleet: Fleet, file: str = FILE) -> tuple[Profile, ...]:
@@ -35,10 +39,14 @@ def apply(text: str, profiles: Sequence[Profile], fleet: Fleet, file: str = FILE
     book = _table(text, file)
     by_name = {profile.name: profile for profile in profiles}
     tables = {name: {key_of(table): table for table in p.rule_tables} for name, p in by_name.items()}
+    watches = {name: {table.type: table for table in p.watch_tables} for name, p in by_name.items()}
     added: dict[str, list[Rule]] = {name: [] for name in by_name}
+    watched: dict[str, list[Watch]] = {name: [] for name in by_name}
     for number, rule in enumerate(book.rule, 1):
         wrong = within(complain, f"rule.{number}")
         profile = _profile(rule.profile, by_name, wrong)
+        if rule.type in watches[profile.name]:
+            raise wrong("type", f"{profile.name} has such a watch", "write an [[override]] of it")
         table = RuleTable.model_validate(rule.model_dump(exclude={"profile"}))
         if key_of(table) in tables[profile.name]:
             raise wrong("type", f"{profile.name} has such a rule", "write an [[override]] of it")
@@ -46,21 +54,29 @@ def apply(text: str, profiles: Sequence[Profile], fleet: Fleet, file: str = FILE
         compiled = compile_rule(table, _fields(profile), wrong)
         check_exceptions(compiled, {kind for kind, _, _ in tables[profile.name]}, wrong)
         added[profile.name].append(compiled)
-    seen: set[tuple[str, RuleKey, str]] = set()
+    seen: set[tuple[str, RuleKey | str, str]] = set()
     for number, override in enumerate(book.override, 1):
         wrong = within(complain, f"override.{number}")
         scope = _scope(override, fleet, wrong)
-        for name, key in _named(override, by_name, tables, wrong):
+        here, enabled = scope or CITY, override.enabled
+        for name, key in _named(override, by_name, tables, watches, wrong):
             if (name, key, scope) in seen:
                 raise wrong("rule", "is overridden there twice", "keep one of the two")
             seen.add((name, key, scope))
-            table = _merged(tables[name][key], override)
-            compiled = compile_rule(table, _fields(by_name[name]), wrong)
-            added[name].append(replace(compiled, scope=scope or "city", enabled=override.enabled))
-    return tuple(
-        replace(profile, spec=replace(profile.spec, rules=profile.spec.rules + tuple(added[profile.name])))
-        for profile in profiles
-    )
+            fields = _fields(by_name[name])
+            if isinstance(key, str):
+                found = compile_watch(_merged(watches[name][key], override, wrong), fields, wrong)
+                watched[name] += (replace(watch, scope=here, enabled=enabled) for watch in found)
+            else:
+                compiled = compile_rule(_merged(tables[name][key], override, wrong), fields, wrong)
+                added[name].append(replace(compiled, scope=here, enabled=enabled))
+    return tuple(_extended(profile, added[profile.name], watched[profile.name]) for profile in profiles)
+
+
+def _extended(profile: Profile, rules: Sequence[Rule], watches: Sequence[Watch]) -> Profile:
+    spec = profile.spec
+    spec = replace(spec, rules=spec.rules + tuple(rules), watches=spec.watches + tuple(watches))
+    return replace(profile, spec=spec)
 
 
 def practice(text: str, defaults: Mapping[str, float], file: str = FILE) -> dict[str, float]:
@@ -101,11 +117,12 @@ def _named(
     override: OverrideTable,
     profiles: Mapping[str, Profile],
     tables: Mapping[str, Mapping[RuleKey, RuleTable]],
+    watches: Mapping[str, Collection[str]],
     wrong: Complaint,
-) -> list[tuple[str, RuleKey]]:
-    """(profile, rule) that are meant: all of that type, on the field and under the condition where named."""
+) -> list[tuple[str, RuleKey | str]]:
+    """(profile, rule or watch) meant: all of that type, on the field and under the condition where named."""
     asked = [_profile(override.profile, profiles, wrong).name] if override.profile else list(profiles)
-    found = [
+    found: list[tuple[str, RuleKey | str]] = [
         (name, key)
         for name in asked
         for key, table in tables[name].items()
@@ -113,8 +130,9 @@ def _named(
         and override.field in (None, table.field)
         and override.when in (None, table.when)
     ]
+    found += [(name, override.rule) for name in asked if override.rule in watches[name]]
     if not found:
-        known = sorted({kind for name in asked for kind, _, _ in tables[name]})
+        known = sorted({kind for name in asked for kind in (*(k for k, _, _ in tables[name]), *watches[name])})
         raise wrong("rule", f"{override.rule!r} is no rule there", f"known are {', '.join(known)}")
     return found
 
@@ -137,9 +155,12 @@ def _scope(override: OverrideTable, fleet: Fleet, wrong: Complaint) -> str:
     return f"{kind}:{name}"
 
 
-def _merged(table: RuleTable, override: OverrideTable) -> RuleTable:
-    """The profile's rule with what the override writes."""
+def _merged(table: OneTable, override: OverrideTable, wrong: Complaint) -> OneTable:
+    """The profile's rule or watch with what the override writes."""
     written = override.model_dump(
         exclude_none=True, exclude={"rule", "field", "when", "profile", "enabled", *SCOPES}
     )
+    for key in written:
+        if key not in type(table).model_fields:
+            raise wrong(key, f"is no key of {override.rule}", "see docs/profiles.md for what it takes")
     return table.model_copy(update=written)

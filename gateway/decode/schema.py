@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, Strict
 
 from gateway.model import FieldKind, Severity, When
+from gateway.watches import WatchKind
 
 NAME_PATTERN = r"^[a-z][a-z0-9-]{0,63}$"
 IDENTIFIER_PATTERN = r"^[a-z][a-z0-9_]{0,63}$"
@@ -84,6 +85,23 @@ class RuleTable(Table):
     unit: str | None = None  # if written, it must be the field's
 
 
+class WatchTable(Table):
+    """What goes with which kind is checked in ``watches``."""
+
+    type: Annotated[str, Field(pattern=TYPE_PATTERN)]
+    kind: Annotated[WatchKind, Strict(False)]
+    fields: Annotated[list[Identifier], Field(min_length=1, max_length=FIELDS_MAX)] | None = None
+    severity: Annotated[Severity | None, Strict(False)] = None
+    regulation: Name | None = None
+    zone: Identifier | None = None
+    limit: Annotated[float | None, Field(gt=0, allow_inf_nan=False)] = None
+    share: Annotated[float | None, Field(ge=0, le=10)] = None
+    margin: Annotated[float | None, Field(ge=0, allow_inf_nan=False)] = None
+    over_h: Annotated[float | None, Field(gt=0, le=7 * 24)] = None
+    floor: FiniteFloat | None = None
+    humidity_max: Annotated[float | None, Field(gt=0, le=100)] = None
+
+
 class DistrictRuleTable(RuleTable):
     """A rule of ``rules.toml``, on top of those of its profile."""
 
@@ -110,6 +128,13 @@ class OverrideTable(Table):
     hold_s: Annotated[float | None, Field(ge=0, le=7 * 86_400)] = None
     samples_min: Annotated[int | None, Field(ge=1, le=100)] = None
     unit: str | None = None
+    zone: Identifier | None = None  # this and the following: of a [[watch]]
+    limit: Annotated[float | None, Field(gt=0, allow_inf_nan=False)] = None
+    share: Annotated[float | None, Field(ge=0, le=10)] = None
+    margin: Annotated[float | None, Field(ge=0, allow_inf_nan=False)] = None
+    over_h: Annotated[float | None, Field(gt=0, le=7 * 24)] = None
+    floor: FiniteFloat | None = None
+    humidity_max: Annotated[float | None, Field(gt=0, le=100)] = None
 
 
 class RulebookTable(Table):
@@ -134,3 +159,4 @@ class ProfileTable(Table):
     tags: Annotated[dict[Identifier, TagValue], Field(max_length=16)] = {}
     field: Annotated[list[FieldTable], Field(min_length=1, max_length=FIELDS_MAX)]
     rule: Annotated[list[RuleTable], Field(max_length=RULES_MAX)] = []
+    watch: Annotated[list[WatchTable], Field(max_length=RULES_MAX)] = []

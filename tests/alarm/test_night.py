@@ -23,8 +23,7 @@ TOPIC = "city/<area>/<class>/<device>"
 def night(hours: int, faults: str = "") -> list[Alarm]:
     """What is said over a city of 120 lamps, looked at once a minute."""
     profiles: dict[str, bytes] = {
-        str(file): Path(file).read_bytes()
-        for file in sorted(shipped("device_profiles").glob("*/profile.toml"))
+        str(file): Path(file).read_bytes() for file in sorted(shipped("device_profiles").rglob("*.toml"))
     }
     texts = {name: text.encode() for name, text in inventory(120, 14, seed=3).items()}
     configuration = interpret(Sources(profiles, texts, "Asia/Ho_Chi_Minh").pack(), "x")

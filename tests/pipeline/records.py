@@ -45,7 +45,7 @@ def sources(lamps: int) -> bytes:
     """Packed sources with that many lamps."""
     profiles = {
         str(file.relative_to(ROOT)): file.read_bytes()
-        for file in sorted((ROOT / "device_profiles").glob("*/profile.toml"))
+        for file in sorted((ROOT / "device_profiles").rglob("*.toml"))
     }
     with tempfile.TemporaryDirectory() as directory:
         write_inventory(Path(directory), lamps)
@@ -177,7 +177,7 @@ class StillClock:
 
 
 def engine(configuration: Configuration) -> AlarmEngine:
-    return AlarmEngine(configuration.fleet, [profile.spec for profile in configuration.profiles])
+    return configuration.engine()
 
 
 def rebuild(old: AlarmEngine, control: Control) -> AlarmEngine:

@@ -13,10 +13,18 @@ WORDS = {word for part in TEXT.split("`")[1::2] for word in part.replace(",", " 
 
 
 @pytest.mark.parametrize(
-    "table", [schema.ProfileTable, schema.TimeTable, schema.FieldTable, schema.RuleTable, schema.TitleTable]
+    "table",
+    [
+        schema.ProfileTable,
+        schema.TimeTable,
+        schema.FieldTable,
+        schema.RuleTable,
+        schema.TitleTable,
+        schema.WatchTable,
+    ],
 )
 def test_every_key_is_documented(table: type[schema.Table]) -> None:
-    tables = {"title", "time", "tags", "field", "rule"}
+    tables = {"title", "time", "tags", "field", "rule", "watch"}
     assert {key for key in table.model_fields if key not in WORDS and key not in tables} == set()
 
 

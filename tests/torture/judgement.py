@@ -24,7 +24,6 @@ from readings import EVIL, FLOOD, HOLD_MS, Issued, Script
 from servers import InfluxDB, get
 
 from gateway import ledger, settings, wiring
-from gateway.alarm.engine import AlarmEngine
 from gateway.alarms import Alarm
 from gateway.configuration import Configurations
 from gateway.journal.record import Record
@@ -137,7 +136,7 @@ def reference(plant: Path, archive: Path) -> list[tuple[int, Alarm]]:
     chosen = settings.read(plant / "citylight.toml", {})
     translator = Translator(wiring.translation(chosen), known.named, known.at(0))
     configuration = known.current
-    engine = AlarmEngine(configuration.fleet, [profile.spec for profile in configuration.profiles])
+    engine = configuration.engine()
     transitions: list[tuple[int, Alarm]] = []
     for stretch in _stretches(found.record for found in records(archive)):
         transitions += engine.apply(_translated(translator, stretch))

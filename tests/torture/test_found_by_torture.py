@@ -13,7 +13,6 @@ import pytest
 from plant import write_inventory
 
 from gateway import wiring
-from gateway.alarm.engine import AlarmEngine
 from gateway.alarms import Alarm, Fault
 from gateway.app import Gateway
 from gateway.configuration import Configuration, interpret
@@ -122,8 +121,7 @@ def test_the_record_of_a_loss_raises_the_alarm_and_says_how_far_it_reaches(
     configuration: Configuration,
 ) -> None:
     """Not what a reader meets: two readers would raise it twice, and one that starts later never."""
-    specs = [profile.spec for profile in configuration.profiles]
-    engine = AlarmEngine(configuration.fleet, specs)
+    engine = configuration.engine()
     met = SessionEvent(0, "gap", NOW_NS, gap="journal_corrupt", detail=str(DAMAGE))
     assert engine.apply(Chunk(2, 4, (met,), (2,))) == []
     told = SessionEvent(1, "gap", NOW_NS, gap="journal_corrupt", detail=str(DAMAGE))
@@ -134,7 +132,7 @@ def test_the_record_of_a_loss_raises_the_alarm_and_says_how_far_it_reaches(
 
 async def test_a_stop_in_the_middle_of_a_commit_forgets_no_alarm(configuration: Configuration) -> None:
     """The task is cancelled while its transitions are being written; the last commit must still have them."""
-    engine = AlarmEngine(configuration.fleet, [profile.spec for profile in configuration.profiles])
+    engine = configuration.engine()
     ledger = SlowLedger()
     follower = AlarmFollower(
         engine,

@@ -8,6 +8,8 @@ from collections import Counter
 
 import pytest
 
+from gateway.alarm.ledger import LATCHING
+from gateway.alarm.repair import EQUIPMENT
 from gateway.vocabulary.kind import Delivery
 from gateway.vocabulary.kinds import KINDS
 
@@ -85,3 +87,9 @@ def test_the_table_of_the_documents_is_the_one_of_the_code(texts):
     assert not missing, "docs/delivery.md lacks\n" + "\n".join(missing)
     stale = [line for line in written if line.split("`")[1] in KINDS and line not in lines]
     assert not stale, f"docs/delivery.md has {stale}"
+
+
+def test_what_sends_a_crew_or_latches_is_known_and_told_to_somebody():
+    assert set(KINDS) >= EQUIPMENT | LATCHING
+    assert not [name for name in EQUIPMENT if KINDS[name].delivery is Delivery.RECORD]
+    assert {KINDS[name].delivery for name in LATCHING} == {Delivery.WAKE}

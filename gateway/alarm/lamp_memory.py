@@ -20,6 +20,8 @@ HOUR_NS: Final = 3_600_000_000_000
 PAIR_H_MAX: Final = 3.0
 """Readings further apart say nothing of what happened between them: a night, an outage."""
 
+CUTS_APART: Final = 3.0  # power may have gone so often between two readings that are a day apart
+SELF_TEST_STARTS: Final = 3  # a unit that tests itself after a supply loss counts so many for one
 NOTED_ROWS_MAX: Final = 4096
 METER_STEPS_WH: Final = 3.0  # energy expected between two readings must be told from the register's steps
 DIMMED_BELOW: Final = 90.0
@@ -123,7 +125,7 @@ class LampMemory:
             elif name == "metering_deviation":
                 out[k] = np.where(near, _metering(before, now, hours, sight.expected_w), np.nan)
             elif name == "energy_lost":
-                out[k] = self._energy_lost(sight, before, now)
+                out[k] = self._energy_lost(sight, before, now, np.where(near, 1.0, CUTS_APART))
             elif name == "starts_beyond_plan":
                 out[k] = self.excess[sight.local]
             elif name == "power_factor_margin":
@@ -231,7 +233,7 @@ class LampMemory:
             )
             beyond = self.starts[rows]
             if number != BENCH and len(rows) >= CIRCUIT_MIN:
-                beyond = beyond - np.median(beyond, axis=0)
+                beyond = beyond - SELF_TEST_STARTS * np.median(beyond, axis=0)
             self.excess[rows] = np.sort(beyond, axis=1)[:, -2]
 
     def _dimming(self, sight: Sight) -> Float64s:
@@ -246,7 +248,7 @@ class LampMemory:
         proves &= sight.steady
         return np.where(proves, off, np.nan)
 
-    def _energy_lost(self, sight: Sight, before: Float64s, now: Float64s) -> Float64s:
+    def _energy_lost(self, sight: Sight, before: Float64s, now: Float64s, cuts: Float64s) -> Float64s:
         """Wh a register went back by, beyond what a controller that saves now and then loses at a cut."""
         lost = before[:, _ENERGY] - now[:, _ENERGY]
         told = ~np.isnan(lost) & (now[:, _HOURS] >= before[:, _HOURS] - 1.0)  # a new controller counts anew
@@ -254,7 +256,7 @@ class LampMemory:
             return np.where(told, 0.0, np.nan)
         factor = self.factor[sight.local]
         most_w = self._rated_w[sight.asset] * np.where(np.isnan(factor), 2.0, 1.1 * factor)
-        rolled_back = lost <= most_w * (self._options.energy_saved_s / 3600.0)
+        rolled_back = lost <= most_w * cuts * (self._options.energy_saved_s / 3600.0)
         return np.where(told, np.where(rolled_back, 0.0, lost), np.nan)
 
 

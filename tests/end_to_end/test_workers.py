@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mqtt_client import MqttClient
@@ -23,11 +24,13 @@ CABINETS = ("CB-4", "CB-1")
 
 @pytest.fixture
 def plant(mosquitto: Mosquitto, influxdb: InfluxDB, plant_on: Callable[..., Plant]) -> Plant:
+    own = {"workers": WORKERS}
+    return halved(plant_on(mosquitto, influxdb, lamps=LAMPS, gateway=own, alarms={"snapshot_s": 0.5}))
+
+
+def halved(plant: Plant) -> Plant:
     """Lamps with even numbers are worker 0's, the others worker 1's."""
     assert [worker_of(cabinet, WORKERS) for cabinet in CABINETS] == [0, 1]
-    plant = plant_on(
-        mosquitto, influxdb, lamps=LAMPS, gateway={"workers": WORKERS}, alarms={"snapshot_s": 0.5}
-    )
     _append(plant.inventory / "cabinets.csv", "CB-4,hoa-phu,11.06,106.69")
     _append(plant.inventory / "feeders.csv", "F-4,CB-4,no")
     points = plant.inventory / "light_points.csv"
@@ -53,14 +56,11 @@ def _ended(pid: int) -> bool:
         return True
 
 
-def reading(lamp: int, turn: int) -> tuple[str, bytes]:
-    """Every value its own."""
-    document = {
-        "ts": time.time_ns() // 1_000_000 - 3_600_000 + turn * 1000,
-        "u": 225 + turn / 1000,
-        "n": turn,
-    }
-    return f"city/hoa-phu/luminaire/L-{lamp}/up", json.dumps(document).encode()
+def reading(device: str, turn: int, volts: float = 225) -> tuple[str, bytes]:
+    """Every value its own, half a minute after the one before."""
+    at_ms = time.time_ns() // 1_000_000 - 3_600_000 + turn * STEP_MS
+    document = {"ts": at_ms, "u": volts + turn / 1000, "n": turn}
+    return f"city/hoa-phu/luminaire/{device}/up", json.dumps(document).encode()
 
 
 def test_killed_one_by_one_and_then_at_the_head_they_store_everything_once(
@@ -93,7 +93,7 @@ def test_nothing_is_acknowledged_before_the_slowest_worker_has_it(mosquitto: Mos
     plant.start()
     plant.until_ready()
     quick, slow = worker_pids(plant)
-    messages = [reading(lamp, turn) for turn in range(100) for lamp in (1, 2)]
+    messages = [reading(lamp, turn) for turn in range(100) for lamp in ("L-1", "L-2")]
     plant.pause()  # so that all of them are one block
     os.kill(slow, signal.SIGSTOP)
     with MqttClient(mosquitto.host, mosquitto.port, "devices") as client:
@@ -108,3 +108,68 @@ def test_nothing_is_acknowledged_before_the_slowest_worker_has_it(mosquitto: Mos
     plant.start()
     plant.until(lambda figures: figures["messages"]["redelivered"] == 100)
     assert plant.settled(len(messages))["stored"] == len(messages)
+
+
+def test_operators_see_one_gateway(mosquitto: Mosquitto, plant_on: Callable[..., Plant]) -> None:
+    """Alarms of both workers, a device enrolled at another worker than it waited with, one heartbeat."""
+    plant = halved(
+        plant_on(mosquitto, None, gateway={"workers": WORKERS}, **{"ioc.mqtt": {"heartbeat_s": 0.2}})
+    )
+    _append(plant.inventory / "light_points.csv", "LP-9,hoa-phu,11.05,106.68,F-1,A,9,150,all-night")
+    assert worker_of("NEW-1", WORKERS) == 0
+    plant.start()
+    plant.until_ready()
+    with MqttClient(mosquitto.host, mosquitto.port, "devices") as client:
+        client.publish_all(reading(lamp, turn, 270) for turn in range(20) for lamp in ("L-1", "L-2"))
+        client.publish_all([reading("NEW-1", turn) for turn in range(3)])
+    assert plant.settled(43)["quarantined"] == 3
+    high = _high_voltages(plant)
+    for alarm in high.values():
+        assert plant.citylight("alarms", "ack", alarm["id"], "--by", "lan", "--json").json["by"] == "lan"
+    _await_states(plant, {"LP-1": "acknowledged", "LP-2": "acknowledged"})
+    assert plant.citylight("alarms", "stats", "--json").json["told"] == 2
+    enrol = ("quarantine", "enrol", "NEW-1", "--profile", "luminaire-controller", "--asset", "LP-9", "--json")
+    assert plant.citylight(*enrol).json["replayed"] == 3
+    plant.until(lambda figures: figures["messages"]["stored"] == 43)
+    assert len(plant.citylight("history", "NEW-1", "supply_voltage", "--json").json) == 3
+    with Ear(mosquitto, "ioc/heartbeat", "ioc/alarms/#") as ioc:
+        ioc.until(lambda came: sum(m.topic == "ioc/heartbeat" for m in came) >= 3)
+        beats = ioc.documents("ioc/heartbeat")
+        assert all(beat["alarms"] == beats[0]["alarms"] for beat in beats)
+        assert sum(beats[0]["alarms"].values()) == len(high)
+        assert {state["asset"] for state in ioc.documents("ioc/alarms/")} == set(high)
+
+    storm = ("area:hoa-phu", "--for", "1h", "--comment", "storm", "--by", "lan")
+    assert plant.citylight("maintenance", "add", *storm).code == 0
+    assert len(plant.citylight("maintenance", "list", "--json").json) == 1
+    audit = plant.citylight("alarms", "audit", "--json").json
+    assert sorted(entry["action"] for entry in audit) == ["acknowledge", "acknowledge", "replay", "window"]
+    _await_states(plant, {"LP-1": "suppressed", "LP-2": "suppressed"})
+
+    assert plant.terminate() == 0
+    assert plant.citylight("quarantine", "list", "--json").json == []
+    _await_states(plant, {"LP-1": "suppressed", "LP-2": "suppressed"})
+    for workers in (1, 3):
+        plant.document["gateway"]["workers"] = workers
+        plant.write()
+        assert f"set it to {WORKERS}" in plant.refused(2)
+
+
+def _high_voltages(plant: Plant) -> dict[str, dict[str, Any]]:
+    """The alarms of L-1 and L-2, which are at different workers, by asset."""
+    found: dict[str, dict[str, Any]] = {}
+
+    def both() -> bool:
+        alarms = plant.citylight("alarms", "list", "--json").json
+        found.update({alarm["asset"]: alarm for alarm in alarms if alarm["type"] == "supplyVoltageTooHigh"})
+        return len(found) == WORKERS
+
+    await_that(both, lambda: plant.log)
+    return found
+
+
+def _await_states(plant: Plant, due: dict[str, str]) -> None:
+    def now() -> dict[str, str]:
+        return {a["asset"]: a["state"] for a in plant.citylight("alarms", "list", "--json").json}
+
+    await_that(lambda: now() == due, lambda: f"{now()}\n{plant.log}")

@@ -15,6 +15,7 @@ from gateway import ledger
 from gateway.clock import Clock
 from gateway.data_directory import DataDirectory
 from gateway.errors import JournalCorrupt
+from gateway.failpoints import Failpoint, passing
 from gateway.ingest.options import IngestFigures
 from gateway.intake import READ_BYTES, TAIL_RECORDS, past_contact
 from gateway.journal.record import Kind, Record, decode_arrival, encode_arrival
@@ -85,7 +86,9 @@ class FedIntake:
     async def _carry_out(self, order: Order) -> None:
         match order:
             case Messages(arrival):
+                passing(Failpoint.RECEIVED)
                 await self._files.journal.append(Kind.MESSAGES, [encode_arrival(arrival)])
+                passing(Failpoint.APPENDED)
             case Append(kind, payload, epoch):
                 if epoch:
                     await ledger.put_epoch(self._files.database, epoch)

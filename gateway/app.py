@@ -218,6 +218,7 @@ class Gateway:
                 journal=self.journal,
                 database=self.database,
                 last_epoch=self.start.epoch,
+                dropped=self.start.dropped,
                 clock=self.clock,
             )
         )

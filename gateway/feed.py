@@ -18,7 +18,7 @@ from gateway.errors import JournalCorrupt
 from gateway.failpoints import Failpoint, passing
 from gateway.ingest.options import IngestFigures
 from gateway.intake import READ_BYTES, TAIL_RECORDS, past_contact
-from gateway.journal.record import Kind, Record, decode_arrival, encode_arrival
+from gateway.journal.record import Kind, Record, decode_arrival, decode_session, encode_arrival
 from gateway.journal.segments import SegmentJournal
 from gateway.link import Again, Append, Configure, Hello, Link, Messages, Order, Report, Vitals, identity
 from gateway.system_clock import boot_id
@@ -67,7 +67,8 @@ class FedIntake:
             wall_ns=clock.wall_ns(), elapsed_ns=clock.elapsed_ns(), boot_id=boot_id()
         )
         newest = newest_identities(journal)
-        self._feed.link.tell(Hello(self._files.start.epoch, age_s, clock.elapsed_ns(), newest))
+        start = self._files.start
+        self._feed.link.tell(Hello(start.epoch, start.dropped, age_s, clock.elapsed_ns(), newest))
         await self._feed.link.serve(self._carry_out)
         self._feed.over.set()
 
@@ -89,9 +90,9 @@ class FedIntake:
                 passing(Failpoint.RECEIVED)
                 await self._files.journal.append(Kind.MESSAGES, [encode_arrival(arrival)])
                 passing(Failpoint.APPENDED)
-            case Append(kind, payload, epoch):
-                if epoch:
-                    await ledger.put_epoch(self._files.database, epoch)
+            case Append(kind, payload):
+                if kind == Kind.SESSION:
+                    await ledger.note(self._files.database, decode_session(payload))
                 await self._files.journal.append(Kind(kind), [payload])
             case Configure(sources):
                 await self._files.put_in_force(sources)

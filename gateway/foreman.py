@@ -143,6 +143,7 @@ class Foreman:
             session_expected=epoch > 0 and bool(self.settings.mqtt.url),
             contact_age_s=min(ages, default=None),
             now=now,
+            dropped=hellos[0].dropped,  # of the one that tells people of gaps
         )
         reception = self._reception = wiring.reception(
             self.settings,
@@ -171,10 +172,9 @@ class Foreman:
 
     async def _event(self, event: SessionEvent) -> None:
         """In every journal: each worker listens or does not. One of them tells people of a gap."""
-        epoch = event.epoch if event.event == "connected" else 0
         elsewhere = replace(event, epoch=0) if event.event == "gap" else event
         orders = [
-            Append(Kind.SESSION, encode_session(elsewhere if worker.number else event), epoch)
+            Append(Kind.SESSION, encode_session(elsewhere if worker.number else event))
             for worker in self.workers
         ]
         await every(w.durable(order) for w, order in zip(self.workers, orders, strict=True))

@@ -52,6 +52,7 @@ class Intake:
         journal: SegmentJournal,
         database: StateDatabase,
         last_epoch: int,
+        dropped: int | None,
         clock: Clock,
     ) -> None:
         self._journal = journal
@@ -66,6 +67,7 @@ class Intake:
             session_expected=last_epoch > 0 and bool(settings.mqtt.url),
             contact_age_s=past.age_s(wall_ns=now.wall_ns, elapsed_ns=clock.elapsed_ns(), boot_id=boot_id()),
             now=now,
+            dropped=dropped,
         )
         self._reception = wiring.reception(
             settings,
@@ -125,8 +127,7 @@ class Intake:
         await self._journal.append(Kind.MESSAGES, [encode_arrival(arrival)])
 
     async def _event(self, event: SessionEvent) -> None:
-        if event.event == "connected":
-            await ledger.put_epoch(self._database, event.epoch)
+        await ledger.note(self._database, event)
         await self._journal.append(Kind.SESSION, [encode_session(event)])
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from gateway.alarms import Alarm
 from gateway.clock import Clock
 from gateway.failpoints import Failpoint, passing
-from gateway.model import Counts, Reject
+from gateway.model import Counts, Reject, SessionEvent
 from gateway.notify import dispatch
 from gateway.notify.courier import Backlog
 from gateway.state import alarms, configurations, cursors, facts, outbox, quarantine
@@ -22,6 +22,9 @@ from gateway.state.database import StateDatabase
 
 EPOCH = "epoch"
 """Fact: the last epoch of the MQTT session that began."""
+
+DROPPED = "dropped"
+"""Fact: how many messages the broker had dropped when it was last asked."""
 
 LOSS = "loss"
 """Fact, with a sequence: damaged records that begin there are named in the journal."""
@@ -85,6 +88,7 @@ class Start:
     """Where a restart goes on. ``snapshot`` and positions as the last process left them."""
 
     epoch: int
+    dropped: int | None
     alarm: tuple[int, Counts]
     snapshot: tuple[int, bytes] | None
     store: tuple[int, Counts] | None
@@ -98,6 +102,7 @@ async def read_start(database: StateDatabase) -> Start:
     def work(connection: sqlite3.Connection) -> Start:
         return Start(
             epoch=facts.get(connection, EPOCH) or 0,
+            dropped=facts.get(connection, DROPPED),
             alarm=cursors.read(connection, "alarm") or (0, Counts()),
             snapshot=cursors.read_snapshot(connection, "alarm"),
             store=cursors.read(connection, "store"),
@@ -108,9 +113,13 @@ async def read_start(database: StateDatabase) -> Start:
     return await database.transact(work)
 
 
-async def put_epoch(database: StateDatabase, epoch: int) -> None:
-    """The session of ``epoch`` has begun."""
-    await database.transact(lambda connection: facts.put(connection, EPOCH, epoch))
+async def note(database: StateDatabase, event: SessionEvent) -> None:
+    """What the next start must know of it: the last epoch, the broker's count of dropped messages."""
+    fact, value = EPOCH, event.epoch
+    if event.event == "dropped":
+        fact, value = DROPPED, int(event.detail)
+    if event.event in {"connected", "dropped"}:
+        await database.transact(lambda connection: facts.put(connection, fact, value))
 
 
 async def is_loss_named(database: StateDatabase, sequence: int) -> bool:

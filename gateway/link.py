@@ -35,10 +35,12 @@ class Begin(msgspec.Struct, frozen=True, tag=True):
 class Hello(msgspec.Struct, frozen=True, tag=True):
     """The first word of a worker. ``newest``: identities of the newest records it has.
 
-    ``epoch`` 0: it never had a session. The contact is ``contact_age_s`` old at ``elapsed_ns``.
+    ``epoch`` 0: it never had a session. ``dropped``: the broker's count when it was last asked. The last
+    contact is ``contact_age_s`` old at ``elapsed_ns``.
     """
 
     epoch: int
+    dropped: int | None
     contact_age_s: float | None
     elapsed_ns: int
     newest: tuple[bytes, ...]
@@ -55,8 +57,6 @@ class Append(msgspec.Struct, frozen=True, tag=True):
 
     kind: int
     payload: bytes
-    epoch: int = 0
-    """Of a session that began with it."""
 
 
 class Configure(msgspec.Struct, frozen=True, tag=True):

@@ -151,11 +151,11 @@ class SessionEvent:
     """
 
     epoch: int
-    event: str  # "connected" | "disconnected" | "drained" | "uptime" | "gap"
+    event: str  # "connected" | "disconnected" | "drained" | "uptime" | "dropped" | "gap"
     wall_ns: int
     session_present: bool = False
     broker_uptime_s: float | None = None
-    gap: str = ""  # "session_lost" | "broker_restarted" | "journal_corrupt"
+    gap: str = ""  # "session_lost" | "broker_restarted" | "broker_dropped" | "journal_corrupt"
     detail: str = ""
 
 

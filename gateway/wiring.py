@@ -18,7 +18,7 @@ from gateway.errors import ConfigurationError
 from gateway.ingest.contact import Contact
 from gateway.ingest.mqtt import Mqtt5Reception
 from gateway.ingest.mqtt311 import Mqtt311Reception
-from gateway.ingest.options import UPTIME_TOPIC, IngestOptions, Tls
+from gateway.ingest.options import DROPPED_TOPIC, UPTIME_TOPIC, IngestOptions, Tls
 from gateway.ingest.reception import Commit, Event, Reception, tls_context
 from gateway.inventory.directory import read_directory
 from gateway.journal.options import JournalOptions
@@ -128,6 +128,7 @@ def reception(
         block_messages_max=own.block_messages_max,
         linger_ms=own.linger_ms,
         uptime_topic=UPTIME_TOPIC if own.url else "",
+        dropped_topic=DROPPED_TOPIC if own.url else "",
     )
     kind = Mqtt5Reception if own.protocol == "5" else Mqtt311Reception
     reception = kind(options, contact=contact, clock=clock, commit=commit, event=event)

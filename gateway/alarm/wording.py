@@ -66,6 +66,10 @@ NAMES: Final = {
 GAPS: Final = {
     "session_lost": ("phiên MQTT không còn trên broker", "the broker no longer had our session"),
     "broker_restarted": ("broker đã khởi động lại", "the broker was restarted"),
+    "broker_dropped": (
+        "hàng đợi của broker đầy, bản tin bị bỏ",
+        "a queue of the broker was full and it dropped messages",
+    ),
     "journal_corrupt": ("bản ghi của nhật ký bị hỏng", "records of the journal are damaged"),
 }
 _HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")

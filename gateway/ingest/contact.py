@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gateway.ingest.drops import Drops
 from gateway.model import SessionEvent, Tick
 
 QUIET_REFUSED_S = 2.0
@@ -68,15 +69,23 @@ class Contact:
 
     ``epoch`` is the first one to use (the last in the journal + 1). ``session_expected``: the broker held a
     session of ours before this start. ``contact_age_s``: how long before ``now`` the last contact was.
+    ``dropped``: the broker's count of dropped messages at the last look.
     """
 
     def __init__(
-        self, *, epoch: int, session_expected: bool, contact_age_s: float | None, now: Moment
+        self,
+        *,
+        epoch: int,
+        session_expected: bool,
+        contact_age_s: float | None,
+        now: Moment,
+        dropped: int | None = None,
     ) -> None:
         self.epoch = epoch - 1
         self.connected = False
         self.drained = False
         self.gaps = 0
+        self._drops = Drops(dropped)
         self._expected = session_expected
         self._contact_ns = None if contact_age_s is None else now.monotonic_ns - int(contact_age_s * 1e9)
         self._contact_before_ns: int | None = None
@@ -92,6 +101,7 @@ class Contact:
         if self._uptime_judged or self._contact_before_ns is None:
             self._contact_before_ns = self._contact_ns  # else the doubt of the last connection goes on
         self._uptime_judged = False
+        self._drops.opened()
         self._quiet_s = QUIET_S
         self._message_ns = now.monotonic_ns
         events = [self._event("connected", now, session_present=session_present, detail=detail)]
@@ -160,6 +170,22 @@ class Contact:
             events.insert(
                 0, self._event("gap", now, gap="broker_restarted", uptime_s=uptime_s, detail=detail)
             )
+        return events
+
+    def dropped_came(self, payload: bytes, now: Moment, *, retained: bool) -> list[SessionEvent]:
+        """The broker's ``$SYS`` count of messages dropped for full queues; of whose queue it does not say.
+
+        The event "dropped" carries the count as its detail and comes last, as "uptime" does.
+        """
+        known = self._drops.known
+        lost = self._drops.came(payload, drained=self.drained, retained=retained)
+        if lost is None or self._drops.known == known:
+            return []
+        events = [self._event("dropped", now, detail=str(self._drops.known))]
+        if lost:
+            self.gaps += 1
+            detail = f"{lost} messages, for all its clients, since it was last asked"
+            events.insert(0, self._event("gap", now, gap="broker_dropped", detail=detail))
         return events
 
     def lost(self, detail: str, now: Moment) -> list[SessionEvent]:

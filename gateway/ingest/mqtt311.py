@@ -19,7 +19,7 @@ from gateway.ingest.options import IngestFigures, IngestOptions
 from gateway.ingest.packets import encode_publish
 from gateway.ingest.reception import Commit, Event, Reception
 from gateway.ingest.session import SUBSCRIBE_AGAIN_S
-from gateway.model import Arrival
+from gateway.model import Arrival, SessionEvent
 
 
 class Mqtt311Reception(Reception):
@@ -105,20 +105,22 @@ class Mqtt311Reception(Reception):
         run: list[paho.MQTTMessage] = []
         for message in batch:
             topic = topic_of(message)
-            if topic not in (self.options.marker_topic, self.options.uptime_topic):
+            if topic not in self.options.own_topics:
                 run.append(message)
                 continue
             await self._commit_run(link, run)
             run = []
-            if topic == self.options.marker_topic:
-                events = self.contact.marker_came(bytes(message.payload), self._now())
-            else:
-                events = self.contact.uptime_came(
-                    bytes(message.payload), self._now(), retained=message.retain
-                )
-            await self._tell(events)
+            await self._tell(self._own_topic_came(topic, message))
             link.acknowledge(message)
         await self._commit_run(link, run)
+
+    def _own_topic_came(self, topic: str, message: paho.MQTTMessage) -> list[SessionEvent]:
+        payload, now = bytes(message.payload), self._now()
+        if topic == self.options.marker_topic:
+            return self.contact.marker_came(payload, now)
+        if topic == self.options.uptime_topic:
+            return self.contact.uptime_came(payload, now, retained=message.retain)
+        return self.contact.dropped_came(payload, now, retained=message.retain)
 
     async def _commit_run(self, link: Link311, run: Sequence[paho.MQTTMessage]) -> None:
         if not run:
@@ -147,8 +149,7 @@ class Mqtt311Reception(Reception):
 
     def _subscribe(self, link: Link311) -> None:
         topics = [*((topic, 1) for topic in self.options.topics), (self.options.marker_topic, 1)]
-        if self.options.uptime_topic:
-            topics.append((self.options.uptime_topic, 0))
+        topics += [(topic, 0) for topic in self.options.broker_topics]
         link.subscribe(topics)
 
     def _look_at_grant(self, link: Link311) -> None:

@@ -12,6 +12,7 @@ from typing import Literal
 from gateway.errors import ConfigurationError
 
 UPTIME_TOPIC = "$SYS/broker/uptime"
+DROPPED_TOPIC = "$SYS/broker/publish/messages/dropped"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +35,7 @@ class IngestOptions:
     ``memory_bytes_max`` bounds what was received and is not yet durable; half of it is the receive buffer.
     ``packet_bytes_max`` is announced to the broker, which withholds longer messages in silence: keep its own
     message size limit below. ``stall_s`` is the age of an unacknowledged message at which the connection
-    is given up (the session is kept). ``uptime_topic`` "" where the broker has none.
+    is given up (the session is kept). ``uptime_topic``, ``dropped_topic``: "" where the broker has none.
     """
 
     host: str
@@ -57,11 +58,22 @@ class IngestOptions:
     reconnect_min_s: float = 1.0
     reconnect_max_s: float = 30.0
     uptime_topic: str = UPTIME_TOPIC
+    dropped_topic: str = DROPPED_TOPIC
 
     @property
     def marker_topic(self) -> str:
         """Where the session publishes to itself to learn that its backlog has come."""
         return f"citylight/marker/{self.client_id}"
+
+    @property
+    def broker_topics(self) -> tuple[str, ...]:
+        """What the broker says of itself; taken with QoS 0, so that nothing old is queued for us."""
+        return tuple(topic for topic in (self.uptime_topic, self.dropped_topic) if topic)
+
+    @property
+    def own_topics(self) -> tuple[str, ...]:
+        """Topics that bring no readings."""
+        return (self.marker_topic, *self.broker_topics)
 
     def __post_init__(self) -> None:
         self._between("port", 1, 65_535)

@@ -113,7 +113,7 @@ class Session:
         try:
             items, length = split(
                 data,
-                apart=(options.marker_topic, options.uptime_topic),
+                apart=options.own_topics,
                 packet_bytes_max=options.packet_bytes_max,
                 count_max=options.block_messages_max,
             )
@@ -248,12 +248,10 @@ class Session:
             )
             for topic in (*self.options.topics, self.options.marker_topic)
         ]
-        if self.options.uptime_topic:
-            # QoS 0, so that no old uptimes are queued for us while we are away.
-            uptime = mqtt5.TopicFilter(
-                self.options.uptime_topic, max_qos=mqtt5.QoS.AT_MOST_ONCE, retain_as_published=False
-            )
-            filters.append(uptime)
+        filters += [
+            mqtt5.TopicFilter(topic, max_qos=mqtt5.QoS.AT_MOST_ONCE, retain_as_published=False)
+            for topic in self.options.broker_topics
+        ]
         return self._send(mqtt5.SubscribePacket(SUBSCRIBE_ID, filters).write(), now)
 
     def _suback_came(self, packet: mqtt5.SubAckPacket, now: Moment) -> list[Effect]:
@@ -279,6 +277,8 @@ class Session:
     def _own_topic_came(self, packet: mqtt5.PublishPacket, now: Moment) -> list[Effect]:
         if packet.topic == self.options.uptime_topic:
             events = self.contact.uptime_came(packet.payload, now, retained=packet.retain)
+        elif packet.topic == self.options.dropped_topic:
+            events = self.contact.dropped_came(packet.payload, now, retained=packet.retain)
         else:
             events = self.contact.marker_came(packet.payload, now)
         effects: list[Effect] = [Tell(event) for event in events]

@@ -26,8 +26,10 @@ def at(seconds: float) -> Moment:
     return Moment(1_700_000_000 * S + int(seconds * S), int(seconds * S) + S)
 
 
-def session(*, epoch: int = 1, expected: bool = False, age_s: float | None = None) -> Session:
-    contact = Contact(epoch=epoch, session_expected=expected, contact_age_s=age_s, now=at(0))
+def session(
+    *, epoch: int = 1, expected: bool = False, age_s: float | None = None, dropped: int | None = None
+) -> Session:
+    contact = Contact(epoch=epoch, session_expected=expected, contact_age_s=age_s, now=at(0), dropped=dropped)
     return Session(OPTIONS, contact)
 
 
@@ -90,6 +92,7 @@ def test_subscription_is_qos_1_and_uptime_is_never_queued() -> None:
         ("city/#", 1),
         ("citylight/marker/gw", 1),
         ("$SYS/broker/uptime", 0),
+        ("$SYS/broker/publish/messages/dropped", 0),
     ]
 
 
@@ -159,6 +162,41 @@ def test_a_broker_younger_than_our_last_contact_is_a_gap(age_s, uptime, retained
         live = encode_publish("$SYS/broker/uptime", b"50 seconds")
         late = [event.gap for event in told(feed(one, live, at(2))) if event.event == "gap"]
         assert late == ([] if uptime.startswith("3600") else ["broker_restarted"])
+
+
+def dropped(count: bytes, *, retained: bool = False) -> bytes:
+    return encode_publish("$SYS/broker/publish/messages/dropped", count, retained=retained)
+
+
+@pytest.mark.parametrize(
+    ("known", "copies", "lost"),
+    [
+        (5, [b"5", b"5"], []),
+        (5, [b"12"], ["7 messages"]),
+        (5, [b"3"], ["3 messages"]),  # the broker began anew
+        (None, [b"12"], []),  # never asked before
+        (5, [b"many", b"-3", b""], []),
+    ],
+)
+def test_what_a_full_queue_dropped_while_we_were_away_is_a_gap(known, copies, lost) -> None:
+    one, _ = online(dropped=known)
+    effects = feed(one, b"".join(dropped(copy, retained=True) for copy in copies), at(1))
+    gaps = [event for event in told(effects) if event.event == "gap"]
+    assert [(gap.gap, gap.detail.split(",")[0]) for gap in gaps] == [("broker_dropped", say) for say in lost]
+    assert one.contact.gaps == len(lost)
+
+
+def test_drops_seen_after_the_backlog_has_come_are_ours_once_and_then_somebody_elses() -> None:
+    one, payload = online(dropped=0)
+    feed(one, dropped(b"0", retained=True), at(1))
+    feed(one, encode_publish("citylight/marker/gw", payload, qos=1, packet_id=9), at(2))
+    assert [event.gap for event in told(feed(one, dropped(b"4"), at(9)))] == ["broker_dropped", ""]
+    assert [event.event for event in told(feed(one, dropped(b"9"), at(19)))] == ["dropped"]
+    one.lost("gone", at(20))
+    one.opened(at(30))
+    feed(one, connack(session_present=True), at(30))
+    effects = feed(one, dropped(b"11", retained=True), at(31))
+    assert [event.gap for event in told(effects)] == ["broker_dropped", ""]
 
 
 def test_the_marker_says_drained_once_and_is_no_message() -> None:

@@ -87,7 +87,7 @@ async def test_what_it_did_not_answer_is_sent_again_and_appended_once(
     """Once it dies before the block is on disk, once just after: it is there exactly once in both."""
     monkeypatch.setenv("CITYLIGHT_FAILPOINT", f"{failpoint}:3")
     async with asyncio.timeout(WAIT_S_MAX), working(settings) as worker:
-        await worker.durable(Append(Kind.SESSION, encode_session(SessionEvent(1, "connected", 1)), epoch=1))
+        await worker.durable(Append(Kind.SESSION, encode_session(SessionEvent(1, "connected", 1))))
         first = worker.hello
         for number in range(BLOCKS):
             await worker.durable(block(number))

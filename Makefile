@@ -22,8 +22,8 @@ check: setup ## lint, format, types, import rules, project rules
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/python -m pytest -q tests/project
 
-bench: setup servers ## messages per second and CPU per message through mosquitto and InfluxDB (ARGS="--messages 50000")
-	@$(BIN)/citylight bench end-to-end $(ARGS)
+bench: setup servers ## every bench against its target, kept in benchmarks/results (ARGS="--only pipeline latency")
+	@$(BIN)/citylight bench all $(ARGS)
 
 score: setup ## precision and recall of the alarms on simulated cities (SEED=n, ARGS="--full")
 	@$(BIN)/python -m benchmarks.score $(if $(SEED),--seed $(SEED)) $(ARGS)

@@ -17,7 +17,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from benchmarks.end_to_end import ROOT, cpu_s
+from benchmarks.figures import ROOT
+from benchmarks.meter import cpu_s
 from gateway.control.client import ControlClient, GatewayNotRunning
 from simulators import city
 from tests.mqtt_client import MqttClient

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import mqtt5
 
-from benchmarks.load import encode
+from benchmarks.load import devices_in, encode
 
 SEND_BYTES = 256 * 1024
 READ_BYTES = 256 * 1024
@@ -88,9 +88,7 @@ def main() -> None:
     parser.add_argument("--start-ms", type=int, required=True)
     parser.add_argument("--devices", type=Path, required=True, help="file with 'area device' lines")
     options = parser.parse_args()
-    lines = options.devices.read_text(encoding="utf-8").splitlines()
-    devices = [(area, device) for area, device in map(str.split, lines)]
-    packets = encode(devices, options.messages, options.start_ms)
+    packets = encode(devices_in(options.devices), options.messages, options.start_ms)
     with socket.create_server(("127.0.0.1", options.port)) as server:
         print("ready", flush=True)
         while True:

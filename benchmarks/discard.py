@@ -1,6 +1,7 @@
 """The end of the line. In: a real store's address. Out: 204 for every large write, everything else passed on.
 
 So that a bench can measure the gateway without the store's CPU, while its probe meets a real server.
+``/lines`` says how many lines have come, for whoever sends without counting.
 """
 
 from __future__ import annotations
@@ -18,12 +19,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="discard large writes")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--to", required=True)
+    parser.add_argument("--passed-every", type=int, default=0, help="pass one large write in so many on")
     options = parser.parse_args()
+    writes = lines = 0
 
     async def handle(request: web.Request) -> web.Response:
+        nonlocal writes, lines
+        if request.path == "/lines":
+            return web.Response(text=str(lines))
         body = await request.read()
+        if request.path == "/write":
+            lines += len(body.splitlines())
         if request.path == "/write" and len(body) > PASSED_BYTES_MAX:
-            return web.Response(status=204)
+            writes += 1
+            if not options.passed_every or writes % options.passed_every:
+                return web.Response(status=204)
         async with (
             aiohttp.ClientSession() as session,
             session.request(

@@ -1,36 +1,46 @@
-"""mosquitto to a real InfluxDB through a gateway process. In: counts. Out: the contract's bench object."""
+"""mosquitto to a store through a gateway process. In: counts. Out: the bench report.
+
+Three runs: into a real InfluxDB as fast as it takes, the same with writes discarded (the highest rate
+mosquitto sustains), and 20,000 messages a second.
+"""
 
 from __future__ import annotations
 
-import tempfile
 from contextlib import ExitStack
-from pathlib import Path
-from typing import Any
 
-from benchmarks import plant
-from tests.servers import InfluxDB, Mosquitto, free_port
+from benchmarks import figures, plant
+from benchmarks.figures import Report, Run
+from benchmarks.meter import Meter, rss_mb
 
-IN_FLIGHT = ("max_inflight_messages 20000", "max_queued_messages 1000000")
+RATE = 20_000
+FULL = "as fast as mosquitto hands on, writes discarded"
+STEADY = f"{RATE} messages/s, writes discarded"
 
 
-def measure(messages: int, devices: int) -> dict[str, Any]:
-    """Run once; RuntimeError if not every message was stored."""
+def measure(messages: int = 200_000, devices: int = 5000) -> Report:
+    """RuntimeError if not every message was stored."""
+    runs = [
+        through("as fast as InfluxDB takes", messages, devices, store="influxdb"),
+        through(FULL, 2 * messages, devices, store="discard"),
+        through(STEADY, 2 * messages, devices, store="discard", rate=RATE),
+    ]
+    return figures.report("end-to-end", runs)
+
+
+def through(name: str, messages: int, devices: int, *, store: str, rate: float = 0.0) -> Run:
+    """One load through one plant."""
     with ExitStack() as stack:
-        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="citylight-bench-")))
-        broker = stack.enter_context(Mosquitto(directory / "mosquitto", settings=IN_FLIGHT))
-        store = stack.enter_context(InfluxDB(directory / "influxdb"))
-        store.create("citylight")
-        port, listing = free_port(), plant.write_inventory(directory, devices)
-        gateway = plant.start_gateway(
-            stack, directory, broker=broker.url, ioc=broker.url, store=store.url, port=port
-        )
-        plant.wait(lambda: plant.ready(port), plant.READY_S_MAX, "the gateway ready")
-        counts = ("--messages", str(messages), "--devices", str(listing))
-        load = plant.start_helper(stack, "load", "--port", str(broker.port), *counts)
-        plant.expect(load, "ready")
-        pids = {"gateway": gateway.pid, "broker": broker.pid, "store": store.pid, "load": load.pid}
-        meter = plant.Meter(pids)
+        line = plant.Line(stack, devices=devices, store=store)
+        load = line.load(stack, messages, rate)
+        meter = Meter(line.pids | {"load": load.pid})
         plant.tell(load, "go")
         what = f"{messages} messages stored"
-        plant.wait(lambda: plant.stored(port) >= messages, plant.STORED_S_MAX, what)
-        return meter.figures("end-to-end", messages, devices)
+        plant.wait(lambda: line.stored() >= messages, plant.STORED_S_MAX, what)
+        return figures.run(
+            name,
+            messages=messages,
+            devices=devices,
+            seconds=meter.seconds,
+            cpu_s=meter.cpu_s(),
+            rss_mb=rss_mb(line.gateway.pid),
+        )

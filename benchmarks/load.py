@@ -17,26 +17,32 @@ import mqtt5
 
 WINDOW_MAX = 20_000
 SEND_BYTES = 64 * 1024
+GROUP_MAX, GRAIN_S = 64, 0.005
+"""At a fixed rate, a write holds so many messages at most, and what falls due in so long."""
 
 
 def topics_and_payloads(
-    devices: list[tuple[str, str]], messages: int, start_ms: int
+    devices: list[tuple[str, str]], messages: int, start_ms: int, first: int = 0
 ) -> Iterator[tuple[str, bytes]]:
-    """Luminaire readings (12 fields, about 150 bytes), every device in turn, no two at one time."""
-    for k in range(messages):
+    """Luminaire readings (12 fields, about 150 bytes), every device in turn, no two at one time.
+
+    Messages ``first`` and on of a load of which ``start_ms`` is the time of message ``first``.
+    """
+    for k in range(first, first + messages):
         area, device = devices[k % len(devices)]
         turn = k // len(devices)
         payload = (
-            f'{{"ts":{start_ms + k},"dim":80.0,"u":{225 + k % 13}.4,"i":0.412,"p":{70 + k % 17}.5,"pf":0.95,'
-            f'"e":{1000 + turn}.25,"f":50.01,"h":{5000 + turn}.5,"n":812,"tc":41.5,"tg":48.0,"lf":false}}'
+            f'{{"ts":{start_ms + k - first},"dim":80.0,"u":{225 + k % 13}.4,"i":0.412,"p":{70 + k % 17}.5,'
+            f'"pf":0.95,"e":{1000 + turn}.25,"f":50.01,"h":{5000 + turn}.5,"n":812,"tc":41.5,'
+            f'"tg":48.0,"lf":false}}'
         )
         yield f"city/{area}/luminaire/{device}/up", payload.encode()
 
 
-def encode(devices: list[tuple[str, str]], messages: int, start_ms: int) -> list[bytes]:
+def encode(devices: list[tuple[str, str]], messages: int, start_ms: int, *, first: int = 0) -> list[bytes]:
     return [
         mqtt5.PublishPacket(topic, payload, qos=mqtt5.QoS.AT_LEAST_ONCE, packet_id=k % 65_535 + 1).write()
-        for k, (topic, payload) in enumerate(topics_and_payloads(devices, messages, start_ms))
+        for k, (topic, payload) in enumerate(topics_and_payloads(devices, messages, start_ms, first))
     ]
 
 
@@ -67,16 +73,22 @@ class Acknowledged:
             rest = rest[at:]
 
 
+def devices_in(file: Path) -> list[tuple[str, str]]:
+    """(area, device) of each line."""
+    lines = file.read_text(encoding="utf-8").splitlines()
+    return [(area, device) for area, device in map(str.split, lines)]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="QoS 1 load for a broker")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--messages", type=int, required=True)
     parser.add_argument("--rate", type=float, default=0.0, help="messages per second (0: as fast as taken)")
-    parser.add_argument("--devices", required=True, help="file with 'area device' lines")
+    parser.add_argument("--devices", type=Path, required=True, help="file with 'area device' lines")
     options = parser.parse_args()
-    lines = Path(options.devices).read_text(encoding="utf-8").splitlines()
-    devices = [(area, device) for area, device in map(str.split, lines)]
-    packets = encode(devices, options.messages, int(time.time() * 1000) - options.messages)
+    packets = encode(
+        devices_in(options.devices), options.messages, int(time.time() * 1000) - options.messages
+    )
     print("ready", flush=True)
     input()
     with socket.create_connection(("127.0.0.1", options.port)) as connection:
@@ -85,7 +97,8 @@ def main() -> None:
         in_flight = min(WINDOW_MAX, answer.receive_max)
         window = threading.Semaphore(in_flight)
         acknowledged = Acknowledged(connection, window)
-        began = time.monotonic()
+        group_max = max(1, min(GROUP_MAX, int(options.rate * GRAIN_S)))
+        began, cpu_began = time.monotonic(), time.process_time()
         group: list[bytes] = []
         size = 0
         for k, packet in enumerate(packets):
@@ -95,15 +108,15 @@ def main() -> None:
                 window.acquire()
             group.append(packet)
             size += len(packet)
-            if size >= SEND_BYTES or (options.rate and k % 64 == 63):
+            if size >= SEND_BYTES or (options.rate and (k + 1) % group_max == 0):
                 connection.sendall(b"".join(group))
                 group, size = [], 0
                 if options.rate:
                     time.sleep(max(0.0, began + (k + 1) / options.rate - time.monotonic()))
         connection.sendall(b"".join(group))
         acknowledged.join(options.messages, 600.0)
-        seconds = time.monotonic() - began
-    print(json.dumps({"sent": acknowledged.count, "seconds": seconds}), flush=True)
+        seconds, cpu_s = time.monotonic() - began, time.process_time() - cpu_began
+    print(json.dumps({"sent": acknowledged.count, "seconds": seconds, "cpu_s": cpu_s}), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,65 +1,85 @@
-"""What every bench does alike. In: counts, servers. Out: a gateway process, its load, CPU and memory of each.
+"""What every bench does alike. In: counts, servers. Out: a gateway process between real servers, its helpers.
 
-Every process is real and its CPU is the kernel's count; nothing is measured by the gateway itself.
+Every process is real; nothing is measured by the gateway itself but how many messages it has stored.
 """
 
 from __future__ import annotations
 
-import os
-import platform
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from benchmarks.figures import ROOT
 from simulators import city
+from tests.servers import InfluxDB, Mosquitto, free_port
 
-ROOT = Path(__file__).parent.parent
 READY_S_MAX, STORED_S_MAX = 60.0, 600.0
-TICKS_PER_S = os.sysconf("SC_CLK_TCK")
-LUMINAIRE = "luminaire-controller"
+READY_US_PER_DEVICE = 600.0  # an inventory of a million takes minutes on a busy machine
+LUMINAIRE, GAUGE = "luminaire-controller", "flood-level"
+BROKER = (
+    "max_inflight_messages 20000",
+    "max_queued_messages 1000000",
+    "set_tcp_nodelay true",  # as in the shipped mosquitto.conf
+)
 
 
-def write_inventory(directory: Path, devices: int) -> Path:
-    """An example city of ``devices`` lamps; the file of 'area device' lines a load generator reads."""
+@dataclass(frozen=True, slots=True)
+class City:
+    """An inventory on disk; ``lamps`` and ``gauges`` are files of 'area device' lines for load generators."""
+
+    directory: Path
+    devices: int
+    lamps: Path
+    gauges: Path
+
+
+def write_city(directory: Path, devices: int, *, sensors: int = 1, rules: str = "") -> City:
+    """An example city of ``devices`` lamps, with ``rules`` as its rules.toml."""
     inventory = directory / "inventory"
     inventory.mkdir()
-    for name, text in city.inventory(devices, 1).items():
+    for name, text in city.inventory(devices, sensors).items():
         (inventory / name).write_text(text, encoding="utf-8")
-    rows = (line.split(",") for line in (inventory / "devices.csv").read_text().splitlines()[1:])
-    file = directory / "devices.txt"
-    # The area in a topic is a label; the inventory is the truth.
-    file.write_text("".join(f"bench {name}\n" for name, profile in rows if profile == LUMINAIRE))
-    return file
+    if rules:
+        (inventory / "rules.toml").write_text(rules, encoding="utf-8")
+    rows = [line.split(",") for line in (inventory / "devices.csv").read_text().splitlines()[1:]]
+    found = City(inventory, devices, directory / "lamps.txt", directory / "gauges.txt")
+    for file, wanted in ((found.lamps, LUMINAIRE), (found.gauges, GAUGE)):
+        # The area in a topic is a label; the inventory is the truth.
+        file.write_text("".join(f"bench {name}\n" for name, profile in rows if profile == wanted))
+    return found
 
 
-def start_gateway(
-    stack: ExitStack, directory: Path, *, broker: str, ioc: str, store: str, port: int
-) -> subprocess.Popen[str]:
-    """A gateway process on three servers; its figures are on ``port``."""
-    config = directory / "citylight.toml"
-    config.write_text(
+def write_configuration(directory: Path, *, broker: str, ioc: str, store: str, port: int) -> Path:
+    """A citylight.toml in ``directory``; the gateway's figures are on ``port``."""
+    file = directory / "citylight.toml"
+    file.write_text(
         f'[gateway]\nname = "bench"\ndata_dir = "data"\ninventory = "inventory"\n'
         f'[mqtt]\nurl = "{broker}"\n[ioc.mqtt]\nurl = "{ioc}"\n'
         f'[store]\nkind = "influx1"\nurl = "{store}"\n'
         f'[http]\nport = {port}\n[logging]\nlevel = "error"\n'
     )
-    command = [sys.executable, "-m", "gateway.cli", "run", "-c", str(config)]
+    return file
+
+
+def start_gateway(stack: ExitStack, configuration: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "gateway.cli", "run", "-c", str(configuration)]
     process = stack.enter_context(subprocess.Popen(command, cwd=ROOT, text=True))
     stack.callback(process.terminate)
     return process
 
 
-def start_helper(stack: ExitStack, script: str, *arguments: str) -> subprocess.Popen[str]:
+def start_helper(stack: ExitStack, script: str, *arguments: object) -> subprocess.Popen[str]:
     """A script of this folder; lines can be written to it and read from it."""
     process = stack.enter_context(
         subprocess.Popen(
-            [sys.executable, "-m", f"benchmarks.{script}", *arguments],
+            [sys.executable, "-m", f"benchmarks.{script}", *map(str, arguments)],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -70,12 +90,90 @@ def start_helper(stack: ExitStack, script: str, *arguments: str) -> subprocess.P
     return process
 
 
+class Line:
+    """A gateway process between a mosquitto and a store, ready; ``store`` is "influxdb" or "discard".
+
+    Discarding leaves the cores to what is measured: ``passed_every`` lets one large write in so many through
+    to InfluxDB all the same (0: none).
+    """
+
+    def __init__(
+        self,
+        stack: ExitStack,
+        *,
+        devices: int,
+        store: str,
+        sensors: int = 1,
+        rules: str = "",
+        passed_every: int = 0,
+    ) -> None:
+        self.directory = temporary(stack)
+        self.broker = stack.enter_context(Mosquitto(self.directory / "mosquitto", settings=BROKER))
+        influxdb = stack.enter_context(InfluxDB(self.directory / "influxdb"))
+        influxdb.create("citylight")
+        self.port = free_port()
+        self.city = write_city(self.directory, devices, sensors=sensors, rules=rules)
+        self.store_pid, address = influxdb.pid, influxdb.url
+        if store == "discard":
+            discard, address = start_discard(stack, influxdb.url, passed_every)
+            self.store_pid = discard.pid
+        self.configuration = write_configuration(
+            self.directory, broker=self.broker.url, ioc=self.broker.url, store=address, port=self.port
+        )
+        began = time.monotonic()
+        self.gateway = start_gateway(stack, self.configuration)
+        self.start_s = until_ready(self.gateway, self.port, devices, began)
+
+    @property
+    def pids(self) -> dict[str, int]:
+        return {"gateway": self.gateway.pid, "broker": self.broker.pid, "store": self.store_pid}
+
+    def stored(self) -> int:
+        return stored(self.port)
+
+    def pending(self) -> int:
+        """Messages received and not stored yet."""
+        return metric(self.port, "citylight_messages_pending")
+
+    def load(self, stack: ExitStack, messages: int, rate: float = 0.0) -> subprocess.Popen[str]:
+        """A load generator that has encoded ``messages`` and waits for a line."""
+        counts = ("--messages", messages, "--rate", rate, "--devices", self.city.lamps)
+        load = start_helper(stack, "load", "--port", self.broker.port, *counts)
+        expect(load, "ready")
+        return load
+
+
+def temporary(stack: ExitStack) -> Path:
+    return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="citylight-bench-")))
+
+
+def start_discard(stack: ExitStack, store: str, passed_every: int = 0) -> tuple[subprocess.Popen[str], str]:
+    """The helper that takes large writes and forgets them; (process, address)."""
+    port = free_port()
+    helper = start_helper(stack, "discard", "--port", port, "--to", store, "--passed-every", passed_every)
+    return helper, f"http://127.0.0.1:{port}"
+
+
+def until_ready(gateway: subprocess.Popen[str], port: int, devices: int, began: float) -> float:
+    """Wait for /readyz; seconds since ``began``. RuntimeError if the gateway has ended."""
+    seconds_max = READY_S_MAX + devices * READY_US_PER_DEVICE / 1e6
+    wait(lambda: ready(port) or gateway.poll() is not None, seconds_max, "the gateway ready")
+    if gateway.poll() is not None:
+        raise RuntimeError(f"the gateway ended with {gateway.returncode}")
+    return time.monotonic() - began
+
+
 def expect(process: subprocess.Popen[str], line: str) -> None:
     """Its next line must be ``line``."""
-    assert process.stdout is not None
-    said = process.stdout.readline().strip()
+    said = hear(process)
     if said != line:
         raise RuntimeError(f"expected {line!r} from {process.args}, got {said!r}")
+
+
+def hear(process: subprocess.Popen[str]) -> str:
+    """Its next line."""
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
 
 
 def tell(process: subprocess.Popen[str], line: str) -> None:
@@ -94,67 +192,26 @@ def wait(done: Callable[[], bool], seconds_max: float, what: str) -> None:
 
 
 def ready(port: int) -> bool:
-    return _get(port, "readyz") is not None
+    return get(f"http://127.0.0.1:{port}/readyz") is not None
 
 
 def stored(port: int) -> int:
     """Messages stored so far, as the gateway's own metrics say."""
-    for line in (_get(port, "metrics") or "").splitlines():
-        if line.startswith('citylight_messages_total{fate="stored"}'):
+    return metric(port, 'citylight_messages_total{fate="stored"}')
+
+
+def metric(port: int, name: str) -> int:
+    """One sample of /metrics; 0 while there is none."""
+    for line in (get(f"http://127.0.0.1:{port}/metrics") or "").splitlines():
+        if line.startswith(f"{name} "):
             return int(float(line.split()[-1]))
     return 0
 
 
-def _get(port: int, page: str) -> str | None:
+def get(url: str) -> str | None:
+    """A page, or None if there is none now."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/{page}", timeout=5) as response:
+        with urllib.request.urlopen(url, timeout=5) as response:
             return str(response.read().decode())
     except (urllib.error.URLError, OSError):
         return None
-
-
-def cpu_s(pid: int) -> float:
-    """User and system seconds of a process so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
-
-
-def rss_mb(pid: int) -> float:
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return round(pages * os.sysconf("SC_PAGE_SIZE") / 1e6, 1)
-
-
-class Meter:
-    """Wall time and CPU of named processes over one stretch."""
-
-    def __init__(self, pids: Mapping[str, int]) -> None:
-        self._pids = pids
-        self._before = {name: cpu_s(pid) for name, pid in pids.items()}
-        self._began = time.monotonic()
-
-    def figures(self, bench: str, messages: int, devices: int) -> dict[str, Any]:
-        """The contract's object of a bench, until now."""
-        seconds = time.monotonic() - self._began
-        cpu_us = {
-            name: (cpu_s(pid) - self._before[name]) / messages * 1e6 for name, pid in self._pids.items()
-        }
-        broker = cpu_us.get("broker")
-        return {
-            "bench": bench,
-            "commit": _commit(),
-            "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
-            "messages": messages,
-            "devices": devices,
-            "seconds": round(seconds, 3),
-            "messages_per_s": round(messages / seconds),
-            "cpu_us_per_message": {name: round(value, 2) for name, value in cpu_us.items()},
-            "ratio": {"broker": round(cpu_us["gateway"] / broker, 3) if broker else None, "telegraf": None},
-            "latency_ms": {"p50": None, "p99": None},
-            "rss_mb": rss_mb(self._pids["gateway"]),
-        }
-
-
-def _commit() -> str:
-    command = ["git", "rev-parse", "--short", "HEAD"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    return done.stdout.strip() or "unknown"

@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import argcomplete
 
@@ -183,16 +183,40 @@ def _operating(commands: Commands) -> None:
 
 
 def _measuring(commands: Commands) -> None:
-    bench = _group(commands, "bench", "figures: messages per second, CPU per message")
-    benches = {
-        "end-to-end": "mosquitto to a real store, CPU by process",
-        "pipeline": "a replayed stream at full load, writes discarded",
+    bench = _group(commands, "bench", "figures: messages per second, CPU per message, latency, memory")
+    number = {"type": _positive, "metavar": "N"}
+    known: dict[str, dict[str, Any]] = {
+        "--messages": number,
+        "--devices": number,
+        "--rates": {"type": _positive, "nargs": "+", "metavar": "N", "help": "messages per second"},
+        "--rate": {**number, "help": "messages per second"},
+        "--sizes": {"type": _positive, "nargs": "+", "metavar": "N", "help": "numbers of devices"},
+        "--duration": {"dest": "duration_s", "type": _duration, "metavar": "1h", "help": "of each run"},
+        "--store": {"choices": ("influxdb", "discard"), "help": "a real store, or writes discarded"},
+        "--disturbed": {"action": "store_true", "help": "beside pages, history queries and a catch-up"},
+        "--only": {"nargs": "+", "default": [], "metavar": "BENCH", "help": "these, the rest as kept"},
     }
-    for name, text in benches.items():
+    benches = {
+        "all": ("every target, kept in benchmarks/results", "--only"),
+        "pipeline": ("a replayed stream at full load, writes discarded", "--messages", "--devices"),
+        "end-to-end": ("mosquitto to a store, CPU by process", "--messages", "--devices"),
+        "latency": (
+            "publish of a crossing to its event at the IOC",
+            *("--rates", "--devices", "--duration", "--store", "--disturbed"),
+        ),
+        "memory": ("100,000 devices, 200 rules", "--devices", "--duration", "--rate"),
+        "catch-up": ("a start with unread messages", "--messages", "--devices", "--rate"),
+        "growth": ("1,000 to 1,000,000 devices", "--messages", "--sizes"),
+        "simulator": ("messages per second of the simulated city", "--messages", "--devices"),
+        "rules": ("40 rules in large and in small blocks", "--messages", "--devices"),
+        "peers": ("the same load into telegraf and node-red", "--messages", "--devices"),
+        "guard": ("calls, allocations and bytes per message", "--messages"),
+    }
+    for name, (text, *options) in benches.items():
         parser = _add(bench, name, "bench:bench", text)
         parser.set_defaults(bench=name)
-        parser.add_argument("--messages", type=_positive, default=200_000, metavar="N")
-        parser.add_argument("--devices", type=_positive, default=5000, metavar="N")
+        for option in options:
+            parser.add_argument(option, **known[option])
         parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here")
 
 

@@ -147,7 +147,7 @@ class Arrival:
 class SessionEvent:
     """A change of the MQTT session. ``gap`` names a loss that could not be prevented, or is empty.
 
-    ``epoch`` 0: no record of the journal, but what a reader met in its place.
+    ``epoch`` 0: named elsewhere, by a record of the loss or by another worker, so no alarm comes of it.
     """
 
     epoch: int

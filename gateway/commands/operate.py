@@ -39,7 +39,8 @@ def alarms_list(options: argparse.Namespace) -> int:
 
 def alarms_show(options: argparse.Namespace) -> int:
     history = ask(options, "alarms.show", alarm=options.alarm)
-    columns = ("transition", "event", "isa_state", "severity", "value", "limit", "cleared_at", "by", "comment")
+    numbers = ("severity", "value", "limit", "cleared_at")
+    columns = ("transition", "event", "isa_state", *numbers, "by", "comment")
     rows = [[alarm[c] for c in columns] for alarm in history]
     if not options.json:
         print(history[-1]["text"][language(options)])

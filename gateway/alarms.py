@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from gateway.model import Severity, rfc3339
+from gateway.vocabulary.kinds import advice
 
 
 class AlarmState(StrEnum):
@@ -96,6 +97,7 @@ class Alarm:
             "value": self.value,
             "limit": self.limit,
             "text": {"vi": self.text_vi, "en": self.text_en},
+            "check": advice(self.type) if self.cleared_ns is None else None,
             "transition": self.transition,
             "by": self.by or None,
             "comment": self.comment or None,

@@ -94,7 +94,10 @@ class Gateway:
         settings, start = self.settings, self.start
         self.store = wiring.store(settings, self.configurations.current, self.clock)
         stack.push_async_callback(self.store.close)
-        self.deliveries = Deliveries(settings, self.database, self.clock)
+        wiring.check_recipients(settings, self.configurations.current)
+        self.deliveries = Deliveries(
+            settings, self.database, self.clock, lambda: self.configurations.current.fleet
+        )
         self.alarms = self._alarm_follower()
         self.store_error = "not tried yet"
         position, counts = start.store or (0, Counts())
@@ -144,7 +147,7 @@ class Gateway:
             engine,
             ledger.SqliteAlarmLedger(
                 self.database,
-                self.deliveries.recipients,
+                self.deliveries.teller,
                 self.clock,
                 self.deliveries.wake,
                 ledger.Retention(self.settings.alarms.keep_days, self.settings.alarms.audit_keep_days),
@@ -267,7 +270,7 @@ class Gateway:
             self.database,
             self.intake.replaying(),
             self.store,
-            self.deliveries.recipients,
+            self.deliveries.teller,
             lambda: self.configurations.current,
             self.clock,
             self.deliveries.wake,

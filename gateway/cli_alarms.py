@@ -62,7 +62,13 @@ def _acting(alarms: Commands) -> None:
         parser.add_argument("--comment", default="", required=not optional, metavar="TEXT", help="why")
     signed(ack, shelve, unshelve, comment, reset)
     test = add(alarms, "test", "operate:alarms_test", "send a test alarm to every recipient")
-    asks(ack, shelve, unshelve, comment, reset, test)
+    resync = add(alarms, "resync", "operate:alarms_resync", "tell recipients again what stands")
+    resync.add_argument("to", nargs="?", default="", metavar="RECIPIENT", help="only this one")
+    told = add(alarms, "told", "operate:alarms_told", "what recipients were told, word for word")
+    told.add_argument("--alarm", default="", metavar="ID", help="only about this alarm")
+    told.add_argument("--to", default="", metavar="RECIPIENT", help="only to this one")
+    told.add_argument("--limit", type=positive, default=100, metavar="N")
+    asks(ack, shelve, unshelve, comment, reset, test, resync, told)
 
 
 def _repairing(alarms: Commands) -> None:

@@ -10,11 +10,13 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any
 
 from gateway import ledger, wiring
 from gateway.alarms import Alarm
 from gateway.clock import Clock
+from gateway.fleet import Fleet
 from gateway.metrics import RecipientFigures
 from gateway.notify.courier import Carrier, Courier, CourierOptions
 from gateway.sections import Settings
@@ -22,14 +24,18 @@ from gateway.state import alarms, database, quarantine
 from gateway.state.database import StateDatabase
 
 LOOK_S = 0.5
+ROUND_S = 5.0
+"""What falls due by the clock (escalations, digests, morning lists) is looked for so often."""
 Spawn = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
 
 
 class Deliveries:
     """``wake`` when the outbox has new rows; ``figures`` and the rest are at most ``LOOK_S`` old."""
 
-    def __init__(self, settings: Settings, database: StateDatabase, clock: Clock) -> None:
-        self.recipients = wiring.recipients(settings)
+    def __init__(
+        self, settings: Settings, database: StateDatabase, clock: Clock, fleet: Callable[[], Fleet]
+    ) -> None:
+        self.teller = wiring.teller(settings, fleet)
         self.figures: dict[str, RecipientFigures] = {}
         self.quarantined: dict[str, int] = {}
         self.severities: dict[str, int] = {}
@@ -47,7 +53,7 @@ class Deliveries:
         for name, hook in wiring.webhooks(self._settings, self._clock).items():
             carriers[name] = await stack.enter_async_context(hook)
         tasks = []
-        for recipient in self.recipients:
+        for recipient in self.teller.recipients:
             if recipient.kind == "mqtt":
                 publisher = wiring.publisher(
                     self._settings,
@@ -56,6 +62,7 @@ class Deliveries:
                     active=self._active,
                     vitals=vitals,
                     clock=self._clock,
+                    around=self.teller.around,
                 )
                 carriers[recipient.name] = publisher
                 tasks.append(spawn(publisher.run()))
@@ -63,12 +70,18 @@ class Deliveries:
         for name, carrier in carriers.items():
             self._couriers[name] = Courier(name, box, carrier, self._clock, CourierOptions())
         tasks += [spawn(courier.run()) for courier in self._couriers.values()]
-        return [*tasks, spawn(self._look())]
+        return [*tasks, spawn(self._look()), spawn(self._rounds())]
 
     def wake(self) -> None:
         """The outbox has new rows."""
         for courier in self._couriers.values():
             courier.wake()
+
+    async def _rounds(self) -> None:
+        while True:
+            if await self._database.transact(partial(self.teller.round, now_ns=self._clock.wall_ns())):
+                self.wake()
+            await asyncio.sleep(ROUND_S)
 
     async def _active(self) -> list[Alarm]:
         standing = await self._database.transact(alarms.active)
@@ -77,9 +90,12 @@ class Deliveries:
     async def _look(self) -> None:
         """What figures are made of but only state.db knows."""
         while True:
+            dropped = await self._database.transact(self.teller.dropped)
             for name, courier in self._couriers.items():
                 own = await courier.figures()
-                self.figures[name] = RecipientFigures(own.pending, own.delivered, own.failed, own.error)
+                self.figures[name] = RecipientFigures(
+                    own.pending, own.delivered, own.failed, own.error, dropped[name]
+                )
             self.quarantined = await self._database.transact(quarantine.counts)
             self.state = await self._database.transact(_state)
             self.severities = dict(Counter(alarm.severity.value for alarm in await self._active()))

@@ -16,10 +16,10 @@ from gateway.alarms import Alarm, Fault
 from gateway.clock import Clock
 from gateway.failpoints import Failpoint, passing
 from gateway.model import Counts, Reject, SessionEvent, rfc3339
-from gateway.notify import dispatch
 from gateway.notify.courier import Backlog
 from gateway.state import alarms, audit, configurations, cursors, facts, faults, outbox, quarantine
 from gateway.state.database import StateDatabase
+from gateway.telling import Teller
 
 EPOCH = "epoch"
 """Fact: the last epoch of the MQTT session that began."""
@@ -61,14 +61,14 @@ class SqliteAlarmLedger:
     def __init__(
         self,
         database: StateDatabase,
-        recipients: Sequence[dispatch.Recipient],
+        teller: Teller,
         clock: Clock,
         wake: Callable[[], None],
         retention: Retention | None = None,
     ) -> None:
         self._retention = retention or Retention()
         self._database = database
-        self._recipients = recipients
+        self._teller = teller
         self._clock = clock
         self._wake = wake
 
@@ -83,26 +83,25 @@ class SqliteAlarmLedger:
         now_ns = self._clock.wall_ns()
 
         def work(connection: sqlite3.Connection) -> bool:
-            told = [
-                (sequence, dispatch.rows_for(alarm, self._recipients))
+            new: list[tuple[int, Alarm | Fault]] = [
+                (sequence, alarm)
                 for sequence, alarm in transitions
                 if alarms.record(connection, [(sequence, alarm)])
             ]
-            told += [
-                (sequence, dispatch.fault_rows(fault, self._recipients))
+            new += [
+                (sequence, fault)
                 for sequence, fault in repairs
                 if faults.record(connection, [(sequence, fault)])
             ]
-            told.sort(key=itemgetter(0))  # of one record the alarms before their faults
-            rows = [row for _, own in told for row in own]
-            outbox.add(connection, rows, created_ns=now_ns)
+            new.sort(key=itemgetter(0))  # of one record the alarms before their faults
+            told = self._teller.tell(connection, [one for _, one in new], now_ns)
             cursors.move(connection, "alarm", position, counts)
             if snapshot is not None:
                 cursors.put_snapshot(connection, "alarm", position, snapshot)
                 passing(Failpoint.SNAPSHOT)
                 outbox.forget(connection, delivered_before_ns=now_ns - DELIVERED_KEEP_NS)
                 self._retention.forget(connection, now_ns)
-            return bool(rows)
+            return bool(told)
 
         if await self._database.transact(work):
             passing(Failpoint.RECORDED)

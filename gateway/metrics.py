@@ -31,6 +31,7 @@ class RecipientFigures:
     delivered: int
     failed: int
     error: str
+    dropped: int = 0  # since state.db began: given up because too many waited
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ class Collector:
         yield _gauge("state", "What state.db holds, and what had to give way", "figure", figures.state)
         yield _gauge("alarms_active", "Active alarms", "severity", figures.alarms)
         yield _gauge("lamps", "Light points by state", "state", figures.lamps)
-        for fact in ("pending", "delivered", "failed"):
+        for fact in ("pending", "delivered", "failed", "dropped"):
             facts = {name: getattr(recipient, fact) for name, recipient in figures.recipients.items()}
             yield _gauge(f"ioc_{fact}", f"Alarm messages {fact}", "recipient", facts)
 

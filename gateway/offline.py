@@ -47,10 +47,10 @@ async def ask(settings: Settings, name: str, arguments: dict[str, Any]) -> Any:
         await files.open(stack)
         store = wiring.store(settings, files.configurations.current, clock)
         stack.push_async_callback(store.close)
-        recipients = wiring.recipients(settings)
         configurations = files.configurations
+        teller = wiring.teller(settings, lambda: configurations.current.fleet)
         operations = Operations(
-            files.database, files.journal, store, recipients, lambda: configurations.current, clock
+            files.database, files.journal, store, teller, lambda: configurations.current, clock
         )
 
         async def explain(*, asset: str) -> list[dict[str, Any]]:

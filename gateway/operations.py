@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import sqlite3
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -23,13 +23,13 @@ from gateway.fleet import Fleet
 from gateway.ingest.packets import encode_publish, parse_block
 from gateway.journal.record import Journal, Kind, decode_arrival, encode_arrival
 from gateway.model import Arrival, rfc3339
-from gateway.notify import dispatch
 from gateway.orders import Order, Orders
 from gateway.quieting import Quieting
 from gateway.repairs import Repairs
 from gateway.state import alarms, audit, outbox, quarantine
 from gateway.state.database import StateDatabase
 from gateway.store.outcome import Store
+from gateway.telling import Teller
 
 LISTING_MAX = 10_000
 Handler = Callable[..., Awaitable[Any]]
@@ -43,7 +43,7 @@ class Operations:
         database: StateDatabase,
         journal: Journal,
         store: Store,
-        recipients: Sequence[dispatch.Recipient],
+        teller: Teller,
         configuration: Callable[[], Configuration],
         clock: Clock,
         wake: Callable[[], None] = lambda: None,
@@ -52,7 +52,7 @@ class Operations:
         self._database = database
         self._journal = journal
         self._store = store
-        self._recipients = recipients
+        self._teller = teller
         self._configuration = configuration
         self._clock = clock
         self._wake = wake
@@ -64,6 +64,8 @@ class Operations:
             "alarms.show": self.alarms_show,
             "alarms.ack": self.alarms_ack,
             "alarms.test": self.alarms_test,
+            "alarms.resync": self.alarms_resync,
+            "alarms.told": self.alarms_told,
             "quarantine.list": self.quarantine_list,
             "quarantine.show": self.quarantine_show,
             "quarantine.replay": self.quarantine_replay,
@@ -103,10 +105,32 @@ class Operations:
         """A test alarm to every recipient, over before it begins; it is no alarm of any asset."""
         now_ns = self._clock.wall_ns()
         transitions = trial(self._configuration().fleet, now_ns, by)
-        rows = [row for alarm in transitions for row in dispatch.rows_for(alarm, self._recipients)]
-        await self._database.transact(lambda connection: outbox.add(connection, rows, created_ns=now_ns))
+        told = await self._database.transact(lambda c: self._teller.trial(c, transitions, now_ns))
         self._wake()
-        return {"alarm": transitions[0].id, "recipients": sorted({row.recipient for row in rows})}
+        return {"alarm": transitions[0].id, "recipients": told}
+
+    async def alarms_resync(self, *, recipient: str = "", by: str = "") -> dict[str, int]:
+        """Tell a recipient, or all, again what stands, for one that lost it. Messages by recipient."""
+        now_ns = self._clock.wall_ns()
+
+        def work(connection: sqlite3.Connection) -> dict[str, int]:
+            told = self._teller.resync(connection, recipient, now_ns)
+            audit.append(connection, audit.Entry(now_ns, by, "resync", recipient or "all"))
+            return told
+
+        told = await self._database.transact(work)
+        self._wake()
+        return told
+
+    async def alarms_told(
+        self, *, alarm: str = "", recipient: str = "", limit: int = 100
+    ) -> list[dict[str, Any]]:
+        """What recipients were told word for word, newest first, and what became of each message."""
+        bounded = min(limit, LISTING_MAX)
+        rows = await self._database.transact(
+            lambda c: outbox.listing(c, alarm_id=alarm, recipient=recipient, limit=bounded)
+        )
+        return [_told_document(row) for row in rows]
 
     async def quarantine_list(self, *, reason: str | None = None, limit: int = 100) -> list[dict[str, Any]]:
         """Rejected messages that were not replayed, newest first; payloads only as text, cut short."""
@@ -234,6 +258,23 @@ def asset_document(fleet: Fleet, asset: str) -> dict[str, Any]:
 
 def _key(row: quarantine.Quarantined) -> quarantine.Key:
     return row.reject.sequence, row.reject.index, row.reject.sample
+
+
+def _told_document(row: outbox.Told) -> dict[str, Any]:
+    fate = "delivered" if row.delivered_ns is not None else "failed" if row.failed else "pending"
+    return {
+        "recipient": row.recipient,
+        "key": row.key,
+        "at": rfc3339(row.created_ns),
+        "fate": fate,
+        "delivered_at": None if row.delivered_ns is None else rfc3339(row.delivered_ns),
+        "attempts": row.attempts,
+        "reason": row.failed,
+        "topic": row.topic or None,
+        "content_type": row.content_type,
+        "retained": bool(row.retain),
+        "body": row.body.decode("utf-8", "backslashreplace"),
+    }
 
 
 def _reject_document(row: quarantine.Quarantined) -> dict[str, Any]:

@@ -13,11 +13,16 @@ from zoneinfo import available_timezones
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from gateway.model import Severity
+from gateway.vocabulary.kind import Delivery
 
 MIB = 1024 * 1024
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0)]
+Category = Literal[
+    "Geo", "Met", "Safety", "Security", "Rescue", "Fire", "Health", "Env", "Transport", "Infra"
+]
+"""Of CAP 1.2."""
 
 
 class Section(BaseModel):
@@ -145,12 +150,14 @@ class IocMqtt(Login):
     heartbeat_s: Seconds = 30.0
     areas: tuple[str, ...] = ()
     severities: tuple[Severity, ...] = ()
+    deliveries: tuple[Delivery, ...] = (Delivery.WAKE, Delivery.MORNING)
+    categories: tuple[Category, ...] = ()
 
     _url = field_validator("url")(_broker_url)
 
 
 class Webhook(Section):
-    """One receiver of CloudEvents over HTTP POST."""
+    """One receiver of CloudEvents or CAP over HTTP POST; its defaults are for people, who sleep."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,40}$")
     url: str
@@ -158,16 +165,47 @@ class Webhook(Section):
     secret_file: Path | None = None
     secret: SecretStr = SecretStr("")
     ca_file: Path | None = None
+    format: Literal["cloudevents", "cap"] = "cloudevents"
     areas: tuple[str, ...] = ()
     severities: tuple[Severity, ...] = ()
+    deliveries: tuple[Delivery, ...] = (Delivery.WAKE, Delivery.MORNING)
+    categories: tuple[Category, ...] = ()
+    morning_at: str = Field("06:00", pattern=r"^(([01]\d|2[0-3]):[0-5]\d)?$")
+    digest: bool = True
+    escalate_after_s: float = Field(0.0, ge=0)
+    faults: bool = False
     timeout_s: Seconds = 10.0
 
     _url = field_validator("url")(_http_url)
 
 
 class Ioc(Section):
+    """Recipients, and what holds for all of them: exceptions to who is told when, floods, bounds."""
+
     mqtt: IocMqtt = IocMqtt()
     webhook: tuple[Webhook, ...] = ()
+    webhook_hosts: tuple[str, ...] = ()
+    status: Literal["Actual", "Exercise", "Test"] = "Actual"
+    wake: tuple[str, ...] = ()
+    morning: tuple[str, ...] = ()
+    record: tuple[str, ...] = ()
+    break_through: tuple[str, ...] = ()
+    flood_begins: int = Field(10, ge=1)
+    flood_ends: int = Field(5, ge=1)
+    flood_window_s: Seconds = 600.0
+    digest_s: Seconds = 900.0
+    pending_max: int = Field(100_000, ge=100)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Ioc:
+        if self.flood_ends > self.flood_begins:
+            raise ValueError("flood_ends is above flood_begins")
+        allowed = {host.lower() for host in self.webhook_hosts}
+        for hook in self.webhook if allowed else ():
+            host = urlsplit(hook.url).hostname or ""
+            if host not in allowed:
+                raise ValueError(f"webhook {hook.name!r}: {host} is not among webhook_hosts")
+        return self
 
 
 class Journal(Section):

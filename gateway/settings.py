@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -59,17 +60,31 @@ def build(document: dict[str, Any], source: str, base: Path, environment: Mappin
 
 
 def _overlay(document: dict[str, Any], environment: Mapping[str, str]) -> None:
-    """Put ``CITYLIGHT_MQTT__URL=…`` at ``mqtt.url``; a wrong name is an error like any unknown key."""
+    """Put ``CITYLIGHT_MQTT__URL=…`` at ``mqtt.url``; a wrong name is an error like any unknown key.
+
+    ``CITYLIGHT_IOC__WEBHOOK__DUTY__SECRET`` is for the webhook named ``duty``.
+    """
     for name, value in sorted(environment.items()):
         if not name.startswith(ENVIRONMENT_PREFIX) or "__" not in name:
             continue
         *sections, key = name.removeprefix(ENVIRONMENT_PREFIX).lower().split("__")
-        place = document
+        place: Any = document
         for section in sections:
-            place = place.setdefault(section, {})
-            if not isinstance(place, dict):
-                raise ConfigurationError(name, section, "is no section", "see docs/settings.md for the keys")
+            if isinstance(place, list):
+                place = _named(place, section)
+            elif isinstance(place, dict):
+                place = place.setdefault(section, {})
+        if not isinstance(place, dict):
+            raise ConfigurationError(name, sections[-1], "is no section", "see docs/settings.md for the keys")
         place[key] = value
+
+
+def _named(tables: list[Any], name: str) -> dict[str, Any] | None:
+    """The table of a list that has this ``name``, as far as a variable's name can spell it."""
+    for table in tables:
+        if isinstance(table, dict) and re.sub(r"[^a-z0-9]", "_", str(table.get("name", "")).lower()) == name:
+            return table
+    return None
 
 
 def _one_line(source: str, detail: ErrorDetails) -> ConfigurationError:

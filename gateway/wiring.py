@@ -15,6 +15,7 @@ from gateway.alarms import Alarm
 from gateway.clock import Clock
 from gateway.configuration import Configuration, Sources
 from gateway.errors import ConfigurationError
+from gateway.fleet import Fleet
 from gateway.ingest.contact import Contact
 from gateway.ingest.mqtt import Mqtt5Reception
 from gateway.ingest.mqtt311 import Mqtt311Reception
@@ -22,8 +23,9 @@ from gateway.ingest.options import DROPPED_TOPIC, UPTIME_TOPIC, IngestOptions, T
 from gateway.ingest.reception import Commit, Event, Reception, tls_context
 from gateway.inventory.directory import read_directory
 from gateway.journal.options import JournalOptions
-from gateway.notify.dispatch import Recipient
 from gateway.notify.mqtt import MqttOptions, MqttPublisher
+from gateway.notify.places import Places
+from gateway.notify.recipient import Around, Policy, Recipient, policy
 from gateway.notify.webhook import Webhook, WebhookOptions
 from gateway.sections import Login, Settings
 from gateway.settings import shipped
@@ -32,7 +34,10 @@ from gateway.store.answer import Dialect
 from gateway.store.embedded import EmbeddedStore
 from gateway.store.influx import InfluxStore
 from gateway.store.outcome import Store
+from gateway.telling import FloodOptions, Teller
 from gateway.translation import TranslationOptions
+from gateway.vocabulary.kind import Delivery
+from gateway.vocabulary.kinds import KINDS
 
 MQTT_RECIPIENT = "ioc-mqtt"
 PORT, TLS_PORT = 1883, 8883
@@ -188,18 +193,12 @@ def source(settings: Settings) -> str:
 
 
 def recipients(settings: Settings) -> list[Recipient]:
-    """Everybody who is told of alarms; ConfigurationError where two share a name."""
-    own = settings.ioc.mqtt
-    found = [
-        Recipient(
-            name=hook.name,
-            kind="webhook",
-            source=source(settings),
-            areas=frozenset(hook.areas),
-            severities=frozenset(hook.severities),
-        )
-        for hook in settings.ioc.webhook
-    ]
+    """Everybody who is told of alarms. ConfigurationError where two share a name."""
+    ioc = settings.ioc
+    deliveries = {Delivery.WAKE: ioc.wake, Delivery.MORNING: ioc.morning, Delivery.RECORD: ioc.record}
+    own_policy = policy(deliveries, ioc.break_through)
+    found = [_hooked(settings, hook, own_policy) for hook in ioc.webhook]
+    own = ioc.mqtt
     if own.enabled:
         found.append(
             Recipient(
@@ -208,8 +207,11 @@ def recipients(settings: Settings) -> list[Recipient]:
                 source=source(settings),
                 areas=frozenset(own.areas),
                 severities=frozenset(own.severities),
+                deliveries=frozenset(own.deliveries),
+                categories=frozenset(own.categories),
                 event_topic=own.event_topic,
                 state_topic=own.state_topic,
+                policy=own_policy,
             )
         )
     names = [recipient.name for recipient in found]
@@ -217,6 +219,60 @@ def recipients(settings: Settings) -> list[Recipient]:
         if names.count(name) > 1:
             raise ConfigurationError("ioc.webhook", "name", f"{name!r} is there twice", "give each its own")
     return found
+
+
+def _hooked(settings: Settings, hook: sections.Webhook, own_policy: Policy) -> Recipient:
+    hours, _, minutes = hook.morning_at.partition(":")
+    return Recipient(
+        name=hook.name,
+        kind="webhook",
+        source=source(settings),
+        areas=frozenset(hook.areas),
+        severities=frozenset(hook.severities),
+        deliveries=frozenset(hook.deliveries),
+        categories=frozenset(hook.categories),
+        morning_minute=60 * int(hours) + int(minutes) if hours else None,
+        digest=hook.digest,
+        after_s=hook.escalate_after_s,
+        faults=hook.faults,
+        format=hook.format,
+        status=settings.ioc.status,
+        policy=own_policy,
+    )
+
+
+def teller(settings: Settings, fleet: Callable[[], Fleet]) -> Teller:
+    """Who is told what; ``fleet`` gives the inventory in force."""
+    ioc = settings.ioc
+    known: list[tuple[Fleet, Places]] = []  # bounded: by the one in force
+
+    def places() -> Places:
+        present = fleet()
+        if not known or known[0][0] is not present:
+            known[:] = [(present, Places(present))]
+        return known[0][1]
+
+    flood = FloodOptions(ioc.flood_begins, ioc.flood_ends, ioc.flood_window_s, ioc.digest_s)
+    return Teller(recipients(settings), places, flood, ioc.pending_max)
+
+
+def check_recipients(settings: Settings, configuration: Configuration) -> None:
+    """ConfigurationError for an area the inventory does not have, or a type of alarm that nothing raises."""
+    ioc = settings.ioc
+    for where, areas in (
+        ("ioc.mqtt", ioc.mqtt.areas),
+        *((f"ioc.webhook {h.name}", h.areas) for h in ioc.webhook),
+    ):
+        for area in areas:
+            if area not in configuration.fleet.area_by_code:
+                problem = f"{area!r} is no area of the inventory"
+                raise ConfigurationError(where, "areas", problem, "write a code of areas.csv")
+    ruled = {rule.type for profile in configuration.profiles for rule in profile.spec.rules}
+    for key in ("wake", "morning", "record", "break_through"):
+        for kind in getattr(ioc, key):
+            if kind not in KINDS and kind not in ruled:
+                problem = f"{kind!r} is no type of alarm"
+                raise ConfigurationError("ioc", key, problem, "docs/delivery.md has them")
 
 
 def publisher(
@@ -227,6 +283,7 @@ def publisher(
     active: Callable[[], Awaitable[Sequence[Alarm]]],
     vitals: Callable[[], Mapping[str, Any]],
     clock: Clock,
+    around: Around,
 ) -> MqttPublisher:
     """The IOC's topics; without a broker of their own they are on the devices' broker (``url``)."""
     own = settings.ioc.mqtt
@@ -243,7 +300,7 @@ def publisher(
         heartbeat_topic=own.heartbeat_topic,
         heartbeat_s=own.heartbeat_s,
     )
-    return MqttPublisher(options, recipient, active, vitals, clock)
+    return MqttPublisher(options, recipient, active, vitals, clock, around)
 
 
 def webhooks(settings: Settings, clock: Clock) -> dict[str, Webhook]:

@@ -34,7 +34,7 @@ def alarm_id(asset: str, kind: str, onset_ns: int) -> str:
 OF_GROUP: Final = "@"
 """In the rule key of a source: the condition is a group's and no device's."""
 
-LATCHING: Final = frozenset({"leakageDetected", "poleMayBeLive", "poleKnockDown"})
+LATCHING: Final = frozenset({"leakageDetected", "poleMayBeLive", "columnKnockedDown"})
 """Types that endanger people: over, they stay until somebody who was there resets them."""
 
 OUT_OF_SERVICE: Final = "out_of_service:"

@@ -54,6 +54,7 @@ def check(options: argparse.Namespace) -> int:
     sources = wiring.sources(chosen)
     configuration = interpret(sources.pack(), "")
     recipients = wiring.recipients(chosen)
+    wiring.check_recipients(chosen, configuration)
     Routes(chosen.mqtt.telemetry_topic, chosen.mqtt.status_topic, configuration.fleet, {})
     fleet = configuration.fleet
     if options.capacity:

@@ -106,6 +106,7 @@ class Demo:
         return {
             "gateway": {"name": "demo", "data_dir": "data", "language": language, "inventory": "inventory"},
             "http": {"port": 0},
+            "ioc": {"status": "Exercise"},
         }
 
     def _publisher(self, gateway: Gateway) -> FleetPublisher:

@@ -43,7 +43,10 @@ def alarms_show(options: argparse.Namespace) -> int:
     columns = ("transition", "event", "isa_state", *numbers, "by", "comment")
     rows = [[alarm[c] for c in columns] for alarm in history]
     if not options.json:
-        print(history[-1]["text"][language(options)])
+        spoken = language(options)
+        print(history[-1]["text"][spoken])
+        if check := history[-1]["check"]:
+            print({"vi": "Kiểm tra", "en": "Check"}[spoken] + f": {check[spoken]}")
     return show(options, history, columns, rows)
 
 
@@ -55,6 +58,17 @@ def alarms_ack(options: argparse.Namespace) -> int:
 def alarms_test(options: argparse.Namespace) -> int:
     done = ask(options, "alarms.test", by=settings.user_name())
     return say(options, done, f"test alarm {done['alarm']} is on its way to {', '.join(done['recipients'])}")
+
+
+def alarms_resync(options: argparse.Namespace) -> int:
+    done = ask(options, "alarms.resync", recipient=options.to, by=settings.user_name())
+    return say(options, done, ", ".join(f"{name}: {count} messages" for name, count in done.items()))
+
+
+def alarms_told(options: argparse.Namespace) -> int:
+    found = ask(options, "alarms.told", alarm=options.alarm, recipient=options.to, limit=options.limit)
+    columns = ("key", "recipient", "at", "fate", "delivered_at", "attempts", "reason")
+    return show(options, found, columns, [[row[c] for c in columns] for row in found])
 
 
 def quarantine_list(options: argparse.Namespace) -> int:

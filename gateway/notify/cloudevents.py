@@ -1,6 +1,7 @@
-"""CloudEvents 1.0, JSON format, structured mode. In: an alarm, a fault. Out: the bytes of its event.
+"""CloudEvents 1.0, JSON format, structured mode. In: an alarm, fault, digest. Out: the bytes of its event.
 
-cloudevents/spec v1.0.2, "Context Attributes" and JSON format. Never adds attributes of its own.
+cloudevents/spec v1.0.2, "Context Attributes", "Extension Context Attributes" and JSON format. One extension:
+``deliveryclass`` says how urgent it is for people.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ import msgspec
 
 from gateway.alarms import Alarm, Fault
 from gateway.model import rfc3339
+from gateway.vocabulary.kind import Delivery
 
 CONTENT_TYPE: Final = "application/cloudevents+json"
 TYPE_PREFIX: Final = "vn.citylight.alarm."
+DIGEST_TYPE: Final = "vn.citylight.digest"
 FAULT_PREFIX: Final = "vn.citylight.fault."
 
 
@@ -22,7 +25,7 @@ def event_id(alarm: Alarm) -> str:
     return f"{alarm.id}-{alarm.transition}"
 
 
-def event(alarm: Alarm, source: str) -> dict[str, Any]:
+def event(alarm: Alarm, source: str, delivery: Delivery) -> dict[str, Any]:
     """The event of one transition; ``source`` is the gateway's URI reference."""
     happened_ns = {"raised": alarm.raised_ns, "cleared": alarm.cleared_ns}.get(alarm.event)
     attributes = {
@@ -32,6 +35,7 @@ def event(alarm: Alarm, source: str) -> dict[str, Any]:
         "type": TYPE_PREFIX + alarm.event,
         "subject": f"{alarm.asset}/{alarm.type}",
         "datacontenttype": "application/json",
+        "deliveryclass": delivery.value,
         "data": alarm.document(),
     }
     if happened_ns is not None:
@@ -39,9 +43,23 @@ def event(alarm: Alarm, source: str) -> dict[str, Any]:
     return attributes
 
 
-def encode(alarm: Alarm, source: str) -> bytes:
+def encode(alarm: Alarm, source: str, delivery: Delivery) -> bytes:
     """``event`` as UTF-8 JSON; the same alarm always gives the same bytes."""
-    return msgspec.json.encode(event(alarm, source))
+    return msgspec.json.encode(event(alarm, source, delivery))
+
+
+def digest(identifier: str, source: str, to_ns: int, document: dict[str, Any]) -> dict[str, Any]:
+    """The event of a list of alarms that was closed at ``to_ns``."""
+    return {
+        "specversion": "1.0",
+        "id": identifier,
+        "source": source,
+        "type": DIGEST_TYPE,
+        "subject": document["kind"],
+        "time": rfc3339(to_ns),
+        "datacontenttype": "application/json",
+        "data": document,
+    }
 
 
 def fault_id(fault: Fault) -> str:

@@ -1,6 +1,7 @@
-"""Who is told what. In: a transition and the recipients. Out: outbox rows, one per message.
+"""Messages for recipients. In: a transition and who is told of it. Out: outbox rows, one per message.
 
-An MQTT recipient gets the event and the alarm's retained state, a webhook the event. Never sends anything.
+An MQTT recipient gets the event and the alarm's retained state, a webhook the event or a CAP alert. Never
+sends anything, and never decides who is told when: see ``recipient``.
 """
 
 from __future__ import annotations
@@ -12,39 +13,12 @@ from typing import Final, Literal
 import msgspec
 
 from gateway.alarms import Alarm, AlarmState, Fault
-from gateway.errors import ConfigurationError
-from gateway.model import Severity
-from gateway.notify import cloudevents
+from gateway.notify import cap, cloudevents
+from gateway.notify.places import Places
+from gateway.notify.recipient import Around, Recipient
 
 STATE_CONTENT_TYPE: Final = "application/json"
-EVENT_TOPIC: Final = "ioc/events/{area}/{severity}"
-STATE_TOPIC: Final = "ioc/alarms/{area}/{asset}/{type}"
-_PLACEHOLDERS: Final = frozenset({"area", "asset", "type", "severity"})
 _FORBIDDEN: Final = str.maketrans(dict.fromkeys("+#/\0", "_"))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recipient:
-    """Somebody who is told of alarms; empty ``areas`` or ``severities`` mean all of them.
-
-    An alarm without an area is the gateway's own and concerns everybody.
-    """
-
-    name: str
-    kind: Literal["mqtt", "webhook"]
-    source: str  # URI reference of this gateway, CloudEvents ``source``
-    areas: frozenset[str] = frozenset()
-    severities: frozenset[Severity] = frozenset()
-    event_topic: str = EVENT_TOPIC
-    state_topic: str = STATE_TOPIC
-
-    def __post_init__(self) -> None:
-        for key in ("event_topic", "state_topic"):
-            _check_pattern(self.name, key, getattr(self, key))
-
-    def wants(self, alarm: Alarm | Fault) -> bool:
-        in_area = not self.areas or not alarm.area or alarm.area in self.areas
-        return in_area and (not self.severities or alarm.severity in self.severities)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,21 +39,31 @@ class OutboxRow:
     retain: bool
 
 
-def rows_for(alarm: Alarm, recipients: Iterable[Recipient]) -> list[OutboxRow]:
-    """Messages for one transition, in the order in which they are to be sent; none for a quiet alarm."""
+@dataclass(frozen=True, slots=True)
+class Occasion:
+    """When a message is made and what it is about the map; ``earlier`` went to this recipient before."""
+
+    now_ns: int
+    places: Places
+    earlier: tuple[cap.Sent, ...] = ()
+    again: Literal["", "-again"] = ""  # told once more, on order
+
+
+def rows_for(alarm: Alarm, recipients: Iterable[Recipient], occasion: Occasion) -> list[OutboxRow]:
+    """Messages for one transition to all who want it, in order of sending; none for a quiet alarm."""
     if alarm.quiet:
         return []
     rows = []
     for recipient in recipients:
-        if recipient.wants(alarm):
-            rows.append(_event(alarm, recipient))
+        if recipient.wants(alarm, occasion.places.around):
+            rows.append(event_row(alarm, recipient, occasion))
             if recipient.kind == "mqtt":
                 rows.append(state_row(alarm, recipient))
     return rows
 
 
-def fault_rows(fault: Fault, recipients: Iterable[Recipient]) -> list[OutboxRow]:
-    """The event of one transition of a fault, for everybody who hears of its place and severity."""
+def fault_rows(fault: Fault, recipients: Iterable[Recipient], around: Around) -> list[OutboxRow]:
+    """The event of one transition of a fault, for everybody whose business repairs are."""
     return [
         OutboxRow(
             recipient=recipient.name,
@@ -92,20 +76,43 @@ def fault_rows(fault: Fault, recipients: Iterable[Recipient]) -> list[OutboxRow]
             retain=False,
         )
         for recipient in recipients
-        if recipient.wants(fault)
+        if recipient.wants_fault(fault, around)
     ]
 
 
-def _event(alarm: Alarm, recipient: Recipient) -> OutboxRow:
+def event_row(alarm: Alarm, recipient: Recipient, occasion: Occasion) -> OutboxRow:
+    """The transition itself; what is told again has a key of its own and the same event in it."""
+    again = f"{occasion.again}-{occasion.now_ns}" if occasion.again else ""
+    key = cloudevents.event_id(alarm) + again
+    delivery = recipient.policy.delivery(alarm.type)
+    if recipient.format == "cap":
+        envelope = envelope_of(recipient, key, occasion)
+        spot = occasion.places.spot(alarm)
+        content_type, body = cap.CONTENT_TYPE, cap.encode(alarm, envelope, spot, delivery)
+    else:
+        content_type = cloudevents.CONTENT_TYPE
+        body = cloudevents.encode(alarm, recipient.source, delivery)
     return OutboxRow(
         recipient=recipient.name,
         alarm_id=alarm.id,
         transition=alarm.transition,
-        key=cloudevents.event_id(alarm),
+        key=key,
         topic=topic_of(recipient.event_topic, alarm) if recipient.kind == "mqtt" else "",
-        content_type=cloudevents.CONTENT_TYPE,
-        body=cloudevents.encode(alarm, recipient.source),
+        content_type=content_type,
+        body=body,
         retain=False,
+    )
+
+
+def envelope_of(recipient: Recipient, identifier: str, occasion: Occasion) -> cap.Envelope:
+    """What goes around a CAP message of this gateway."""
+    return cap.Envelope(
+        recipient.source,
+        recipient.status,
+        identifier,
+        occasion.now_ns,
+        occasion.places.zone,
+        occasion.earlier,
     )
 
 
@@ -136,13 +143,3 @@ def topic_of(pattern: str, alarm: Alarm | Fault) -> str:
 
 def _level(text: str) -> str:
     return text.translate(_FORBIDDEN) or "_"
-
-
-def _check_pattern(recipient: str, key: str, pattern: str) -> None:
-    remedy = "write literal levels and {area}, {asset}, {type}, {severity}"
-    try:
-        filled = pattern.format(**dict.fromkeys(_PLACEHOLDERS, "x"))
-    except (KeyError, IndexError, ValueError, AttributeError) as error:
-        raise ConfigurationError(recipient, key, f"{pattern!r}: {error}", remedy) from error
-    if not filled or set(filled) & set("+#\0") or filled.startswith("$"):
-        raise ConfigurationError(recipient, key, f"{pattern!r} is no topic to publish to", remedy)

@@ -26,7 +26,8 @@ from gateway.clock import Clock
 from gateway.errors import DeliveryError
 from gateway.model import Severity, rfc3339
 from gateway.notify.courier import Row
-from gateway.notify.dispatch import STATE_CONTENT_TYPE, Recipient, state_row
+from gateway.notify.dispatch import STATE_CONTENT_TYPE, state_row
+from gateway.notify.recipient import Around, Recipient
 
 log = logging.getLogger("citylight.notify")
 
@@ -82,11 +83,13 @@ class MqttPublisher:
         active: Callable[[], Awaitable[Sequence[Alarm]]],
         vitals: Callable[[], Mapping[str, Any]],
         clock: Clock,
+        around: Around = lambda area: (area,),
     ) -> None:
         self.error = "not connected yet"
         self._well: bool | None = None  # what was said last
         self._options = options
         self._recipient = recipient
+        self._around = around
         self._active = active
         self._vitals = vitals
         self._clock = clock
@@ -211,7 +214,7 @@ class MqttPublisher:
 
     async def _resynchronize(self, client: _Client) -> None:
         for alarm in await self._active():
-            if self._recipient.wants(alarm):
+            if self._recipient.wants(alarm, self._around):
                 row = state_row(alarm, self._recipient)
                 await self._offer(client, row.topic, row.body)
 

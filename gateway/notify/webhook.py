@@ -1,4 +1,4 @@
-"""A receiver of CloudEvents over HTTP. In: outbox rows. Out: POST requests, and what their answers mean.
+"""A receiver over HTTP. In: outbox rows. Out: POST requests, and what their answers mean.
 
 Follows no redirect, reads little of an answer, and connects only to the address it has checked: private,
 loopback and link-local addresses are refused unless the receiver is configured as a private one.
@@ -56,7 +56,7 @@ class WebhookOptions:
 def signature(secret: str, at_s: int, body: bytes) -> str:
     """``t=<unix time>,v1=<hex>``: HMAC-SHA256 over the time stamp, a full stop and the body.
 
-    The receiver computes it again and refuses old time stamps (see docs/alarms.md).
+    The receiver computes it again and refuses old time stamps (see docs/delivery.md).
     """
     digest = hmac.new(secret.encode(), b"%d." % at_s + body, hashlib.sha256).hexdigest()
     return f"t={at_s},v1={digest}"

@@ -62,6 +62,32 @@ class Backlog:
     failed: int
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A message and what became of it: delivered, failed with a reason, or (neither) still to go."""
+
+    recipient: str
+    key: str
+    topic: str
+    content_type: str
+    body: bytes
+    retain: int
+    created_ns: int
+    attempts: int
+    delivered_ns: int | None
+    failed: str | None
+
+
+_GIVE_UP: Final = (
+    "UPDATE outbox SET failed = ? WHERE id IN (SELECT id FROM outbox AS this"
+    " WHERE recipient = ? AND delivered_ns IS NULL AND failed IS NULL"
+)
+_GIVE_WAY: Final = (
+    "retain AND EXISTS (SELECT 1 FROM outbox AS later WHERE later.recipient = this.recipient"
+    " AND later.alarm_id = this.alarm_id AND later.id > this.id AND later.retain)",
+    "EXISTS (SELECT 1 FROM alarm WHERE alarm.alarm_id = this.alarm_id AND alarm.state = 'normal')",
+    "1",
+)
 _DUE = """
     SELECT id, recipient, alarm_id, transition, key, topic, content_type, body, created_ns, attempts, retain
     FROM outbox AS this
@@ -134,9 +160,49 @@ def backlog(connection: sqlite3.Connection, recipient: str) -> Backlog:
     return Backlog(pending, oldest_ns, refused)
 
 
+def bound(connection: sqlite3.Connection, recipient: str, pending_max: int) -> int:
+    """Give up what is too much for one recipient; returns how many. They are kept as failed, with the reason.
+
+    First go retained states that a later one replaces, then messages about alarms that are over, then the
+    oldest.
+    """
+    left = -pending_max + int(
+        connection.execute(
+            "SELECT count(*) FROM outbox WHERE recipient = ? AND delivered_ns IS NULL AND failed IS NULL",
+            (recipient,),
+        ).fetchone()[0]
+    )
+    dropped = 0
+    for which in _GIVE_WAY:
+        if left <= 0:
+            break
+        gone = connection.execute(
+            f"{_GIVE_UP} AND {which} ORDER BY id LIMIT ?)",
+            (f"dropped: more than {pending_max} messages waited", recipient, left),
+        ).rowcount
+        left, dropped = left - gone, dropped + gone
+    return dropped
+
+
+def listing(
+    connection: sqlite3.Connection, *, alarm_id: str = "", recipient: str = "", limit: int
+) -> list[Told]:
+    """The newest ``limit`` messages, newest first, of one alarm or recipient where they are given."""
+    rows = connection.execute(
+        "SELECT recipient, key, topic, content_type, body, retain, created_ns, attempts, delivered_ns, failed"
+        " FROM outbox WHERE (? = '' OR alarm_id = ?) AND (? = '' OR recipient = ?) ORDER BY id DESC LIMIT ?",
+        (alarm_id, alarm_id, recipient, recipient, limit),
+    )
+    return [Told(*row) for row in rows]
+
+
 def forget(connection: sqlite3.Connection, *, delivered_before_ns: int) -> int:
-    """Delete rows delivered before then; returns how many. Their transitions stay, so none comes back."""
-    return connection.execute("DELETE FROM outbox WHERE delivered_ns < ?", (delivered_before_ns,)).rowcount
+    """Delete rows delivered, or given up and made, before then; returns how many. Transitions stay: none is
+    made again."""
+    return connection.execute(
+        "DELETE FROM outbox WHERE delivered_ns < ?1 OR (failed IS NOT NULL AND created_ns < ?1)",
+        (delivered_before_ns,),
+    ).rowcount
 
 
 def _columns(message: Message) -> tuple[object, ...]:

@@ -125,6 +125,23 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
             WHEN OLD.at_ns >= (SELECT value FROM meta WHERE name = 'audit_kept_from_ns')
             BEGIN SELECT RAISE (ABORT, 'the audit trail is append-only'); END""",
     ),
+    (
+        """CREATE TABLE notice (
+            recipient TEXT NOT NULL,
+            alarm_id TEXT NOT NULL,
+            manner TEXT NOT NULL,
+            at_ns INTEGER NOT NULL,
+            first_key TEXT,
+            first_ns INTEGER,
+            last_key TEXT,
+            last_ns INTEGER,
+            waiting INTEGER NOT NULL,
+            over INTEGER NOT NULL,
+            PRIMARY KEY (recipient, alarm_id)
+        ) STRICT, WITHOUT ROWID""",
+        "CREATE INDEX notice_by_time ON notice (recipient, at_ns)",
+        "CREATE INDEX outbox_by_alarm ON outbox (alarm_id, id)",
+    ),
 )
 """``MIGRATIONS[v]`` brings a file of version v to v + 1; an empty file is of version 0."""
 

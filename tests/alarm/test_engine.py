@@ -90,6 +90,10 @@ def test_an_alarm_says_what_where_since_when_and_by_how_much() -> None:
             "en": "Supply voltage too high at LP1, Lê Lợi, Phường Hoà Phú since 2026-11-20 22:00: "
             "271.5 V, limit 264 V",
         },
+        "check": {
+            "vi": "điện áp các đèn cùng pha, trung tính của tuyến",
+            "en": "voltage of lamps on the same phase, the neutral of the feeder",
+        },
         "transition": 1,
         "by": None,
         "comment": None,

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from gateway import wiring
 from gateway.alarm.repair import Repairs
 from gateway.alarms import Alarm, AlarmState
 from gateway.cli import main
@@ -21,7 +22,6 @@ from gateway.ledger import SqliteAlarmLedger
 from gateway.model import Control, Counts, Severity
 from gateway.settings import read, shipped
 from gateway.system_clock import SystemClock
-from gateway.wiring import sources
 
 LAMP = Alarm(
     id="aa01",
@@ -56,8 +56,9 @@ async def plant(tmp_path: Path) -> Path:
     async with AsyncExitStack() as stack:
         files = DataDirectory(settings, SystemClock())
         await files.open(stack)
-        await files.put_in_force(sources(settings).pack())
-        ledger = SqliteAlarmLedger(files.database, [], SystemClock(), lambda: None)
+        await files.put_in_force(wiring.sources(settings).pack())
+        teller = wiring.teller(settings, lambda: files.configurations.current.fleet)
+        ledger = SqliteAlarmLedger(files.database, teller, SystemClock(), lambda: None)
         faults = [(1, fault) for fault in Repairs().follow([LAMP], None)]
         await ledger.commit([(1, LAMP), (1, LEAK)], 1, Counts(), None, faults)
     return path

@@ -19,14 +19,18 @@ from gateway.alarm.ledger import alarm_id
 from gateway.followers import AlarmFollower, unpack_snapshot
 from gateway.ledger import SqliteAlarmLedger
 from gateway.model import Chunk, Control, Counts, SessionEvent
-from gateway.notify.dispatch import Recipient
+from gateway.notify.places import Places
+from gateway.notify.recipient import Recipient
 from gateway.state import cursors
 from gateway.state.database import migrate, transact
 from gateway.state.schema import MIGRATIONS
+from gateway.telling import Teller
 
 T = TypeVar("T")
 NIGHT = local("2026-11-20 20:00")
 IOC = Recipient(name="ioc", kind="mqtt", source="urn:citylight:test")
+DUTY = Recipient(name="duty", kind="webhook", source="urn:citylight:test", format="cap", digest=True)
+TELLER = Teller([IOC, DUTY], lambda: Places(fleet()))
 OVER_VOLTAGE = alarm_id("LP1", "supplyVoltageTooHigh", NIGHT + 10 * MINUTE)
 LAMP = alarm_id("LP3", "lampFailure", NIGHT + 20 * MINUTE)
 
@@ -152,7 +156,7 @@ class Process:
             engine.restore(snapshot)
         self.follower = AlarmFollower(
             engine,
-            SqliteAlarmLedger(disk, [IOC], Clock(), lambda: None),  # type: ignore[arg-type]
+            SqliteAlarmLedger(disk, TELLER, Clock(), lambda: None),  # type: ignore[arg-type]
             position=position,
             counts=counts,
             rebuild=lambda engine, _: engine,

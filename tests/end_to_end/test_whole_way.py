@@ -347,7 +347,8 @@ async def test_an_over_voltage_reaches_the_ioc_and_ends(
     broker, influxdb, plant_on, publish, login, hook
 ) -> None:
     url, taken = hook
-    sections = LOGINS | {"ioc.webhook": [{"name": "city", "url": url, "allow_private": True}]}
+    hook_settings = {"name": "city", "url": url, "allow_private": True, "morning_at": ""}
+    sections = LOGINS | {"ioc.webhook": [hook_settings]}
     plant = plant_on(broker, influxdb, **sections)
     await asyncio.to_thread(_over_voltage, broker, plant, publish)
 

@@ -8,9 +8,13 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 
 from gateway.alarms import Alarm, AlarmState
+from gateway.fleet import Area, Asset, Cabinet, Feeder, Fleet
 from gateway.model import Severity
+from gateway.notify import dispatch
 from gateway.notify.courier import Backlog
-from gateway.notify.dispatch import OutboxRow, Recipient
+from gateway.notify.dispatch import Occasion, OutboxRow
+from gateway.notify.places import Places
+from gateway.notify.recipient import Recipient
 from gateway.state import outbox
 from gateway.state.database import StateDatabase
 from gateway.state.outbox import DueRow
@@ -45,6 +49,38 @@ CLEARED = replace(
     event="cleared",
     cleared_ns=NOW_NS + 3_600_000_000_000,
 )
+
+
+CITY = Fleet(
+    areas=(Area("city", "Thành phố mới"), Area("hoa-phu", "Phường Hoà Phú", "city")),
+    cabinets=(Cabinet("CB1", "hoa-phu", 11.05, 106.68),),
+    feeders=(Feeder("F1", "CB1", group_switched=True),),
+    programmes=(),
+    assets=(
+        Asset("CB1", "cabinet", "hoa-phu", 11.05, 106.68, cabinet="CB1"),
+        *(
+            Asset(
+                f"LP{n}",
+                "light_point",
+                "hoa-phu",
+                11.05 + n / 1e4,
+                106.68,
+                cabinet="CB1",
+                feeder="F1",
+                pole_sequence=n,
+            )
+            for n in range(1, 41)
+        ),
+    ),
+    devices=(),
+    assignments=(),
+)
+PLACES = Places(CITY)
+
+
+def rows_for(alarm: Alarm, recipients: Sequence[Recipient]) -> list[OutboxRow]:
+    """Rows of the test city, made at ``NOW_NS``."""
+    return dispatch.rows_for(alarm, recipients, Occasion(NOW_NS, PLACES))
 
 
 class SteppedClock:

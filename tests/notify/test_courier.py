@@ -14,13 +14,13 @@ from post import (
     RunningClock,
     SqliteOutbox,
     SteppedClock,
+    rows_for,
     running,
     webhook_recipient,
 )
 
 from gateway.errors import DeliveryError
 from gateway.notify.courier import Courier, CourierOptions, Row
-from gateway.notify.dispatch import rows_for
 
 QUICK = CourierOptions(retry_s_min=0.001, retry_s_max=0.01)
 

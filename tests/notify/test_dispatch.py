@@ -11,13 +11,14 @@ import jsonschema
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from post import ACKNOWLEDGED, CLEARED, RAISED, mqtt_recipient, webhook_recipient
+from post import ACKNOWLEDGED, CLEARED, RAISED, mqtt_recipient, rows_for, webhook_recipient
 
 from gateway.alarms import AlarmState
 from gateway.errors import ConfigurationError
 from gateway.model import Severity
 from gateway.notify.cloudevents import event
-from gateway.notify.dispatch import rows_for, state_row, topic_of
+from gateway.notify.dispatch import state_row, topic_of
+from gateway.vocabulary.kind import Delivery
 
 SCHEMAS = Path(__file__).parents[2] / "docs" / "schemas"
 
@@ -58,12 +59,17 @@ def test_a_webhook_gets_the_event_alone() -> None:
     [
         ({}, True),
         ({"areas": frozenset({"hoa-phu"})}, True),
+        ({"areas": frozenset({"city"})}, True),  # an area of its own lies in it
         ({"areas": frozenset({"elsewhere"})}, False),
+        ({"deliveries": frozenset({Delivery.MORNING})}, True),
+        ({"deliveries": frozenset({Delivery.WAKE})}, False),
+        ({"categories": frozenset({"Infra"})}, True),
+        ({"categories": frozenset({"Env", "Met"})}, False),
         ({"severities": frozenset({Severity.MINOR})}, True),
         ({"severities": frozenset({Severity.CRITICAL})}, False),
     ],
 )
-def test_recipients_are_told_of_their_areas_and_severities(filters: dict[str, Any], wanted: bool) -> None:
+def test_recipients_are_told_of_what_is_their_business(filters: dict[str, Any], wanted: bool) -> None:
     assert bool(rows_for(RAISED, [webhook_recipient(**filters)])) is wanted
 
 
@@ -103,14 +109,14 @@ def test_a_pattern_that_is_no_topic_is_a_configuration_error(pattern: str) -> No
 @pytest.mark.parametrize("alarm", [RAISED, ACKNOWLEDGED, CLEARED, replace(RAISED, feeder="", value=None)])
 def test_what_leaves_follows_the_published_schemas(alarm: Any) -> None:
     validate(alarm.document(), "alarm.schema.json")
-    document = event(alarm, "urn:citylight:test")
+    document = event(alarm, "urn:citylight:test", Delivery.MORNING)
     validate({k: v for k, v in document.items() if k != "data"} | {"data": {}}, "cloudevent.schema.json")
     validate(document["data"], "alarm.schema.json")
 
 
 def test_the_examples_follow_the_schemas_and_are_what_the_code_writes() -> None:
     assert load("alarm.example.json") == RAISED.document()
-    assert load("cloudevent.example.json") == event(CLEARED, "urn:citylight:test")
+    assert load("cloudevent.example.json") == event(CLEARED, "urn:citylight:test", Delivery.MORNING)
     validate(load("alarm.example.json"), "alarm.schema.json")
     validate(load("cloudevent.example.json"), "cloudevent.schema.json")
 

@@ -21,6 +21,7 @@ from post import (
     SqliteOutbox,
     SteppedClock,
     mqtt_recipient,
+    rows_for,
     running,
 )
 from servers import Mosquitto
@@ -28,7 +29,6 @@ from servers import Mosquitto
 from gateway.alarms import Alarm
 from gateway.errors import DeliveryError
 from gateway.notify.courier import Courier, CourierOptions
-from gateway.notify.dispatch import rows_for
 from gateway.notify.mqtt import MqttOptions, MqttPublisher
 
 QUICK = CourierOptions(retry_s_min=0.05, retry_s_max=0.2)

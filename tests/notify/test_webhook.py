@@ -13,10 +13,9 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from post import NOW_NS, RAISED, SteppedClock, webhook_recipient
+from post import NOW_NS, RAISED, SteppedClock, rows_for, webhook_recipient
 
 from gateway.errors import ConfigurationError, DeliveryError
-from gateway.notify.dispatch import rows_for
 from gateway.notify.webhook import Webhook, WebhookOptions, signature
 from gateway.state.outbox import DueRow
 

@@ -185,3 +185,28 @@ def test_a_file_that_can_not_be_read(tmp_path: Path) -> None:
     (tmp_path / "latin.toml").write_bytes('# Bình Dương ở đây: "\xe9"'.encode("latin-1", "replace"))
     with pytest.raises(ConfigurationError, match="is not UTF-8; save it as UTF-8"):
         settings.read(tmp_path / "latin.toml", {})
+
+
+HOOK = '[[ioc.webhook]]\nname = "duty-1"\nurl = "https://ioc.example/x"\n'
+
+
+def test_the_secret_of_one_webhook_can_come_from_the_environment(tmp_path: Path) -> None:
+    text = HOOK + '[[ioc.webhook]]\nname = "chief"\nurl = "https://ioc.example/y"\n'
+    chosen = read(tmp_path, text, CITYLIGHT_IOC__WEBHOOK__DUTY_1__SECRET="s3cret")
+    assert [hook.secret.get_secret_value() for hook in chosen.ioc.webhook] == ["s3cret", ""]
+    with pytest.raises(ConfigurationError, match="nobody"):
+        read(tmp_path, text, CITYLIGHT_IOC__WEBHOOK__NOBODY__SECRET="s3cret")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (f'[ioc]\nwebhook_hosts = ["other.example"]\n{HOOK}', "ioc.example is not among webhook_hosts"),
+        ("[ioc]\nflood_begins = 3\nflood_ends = 4\n", "flood_ends"),
+        (f'{HOOK}morning_at = "25:00"\n', "pattern"),
+    ],
+)
+def test_a_target_or_a_time_that_can_not_be_is_refused(tmp_path: Path, text: str, words: str) -> None:
+    assert words in str(mistake(tmp_path, text))
+    good = f'[ioc]\nwebhook_hosts = ["IOC.example"]\n{HOOK}morning_at = ""\n'
+    assert read(tmp_path, good).ioc.webhook[0].morning_at == ""

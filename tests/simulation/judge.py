@@ -24,7 +24,7 @@ from virtual_time import SECOND
 
 from gateway import wiring
 from gateway.alarm.engine import AlarmEngine
-from gateway.alarms import Alarm
+from gateway.alarms import Alarm, Fault
 from gateway.configuration import Configuration
 from gateway.followers import AlarmFollower
 from gateway.ingest.packets import parse_block
@@ -305,6 +305,11 @@ class _Ledger:
         self.transitions: list[tuple[int, Alarm]] = []
 
     async def commit(
-        self, transitions: Sequence[tuple[int, Alarm]], position: int, counts: Counts, snapshot: bytes | None
+        self,
+        transitions: Sequence[tuple[int, Alarm]],
+        position: int,
+        counts: Counts,
+        snapshot: bytes | None,
+        repairs: Sequence[tuple[int, Fault]] = (),
     ) -> None:
         self.transitions += transitions

@@ -25,15 +25,18 @@ from gateway import app, configuration, data_directory, intake, ledger, settings
 from gateway.clock import Clock
 from gateway.configuration import Configuration, Sources
 from gateway.errors import DeliveryError, JournalCorrupt, StoreError
+from gateway.fleet import Fleet
 from gateway.journal import opening, segment, segments
 from gateway.journal.opening import Opening
 from gateway.journal.record import Kind
 from gateway.journal.segments import SegmentJournal
 from gateway.notify.courier import Courier, CourierOptions
-from gateway.notify.dispatch import Recipient
+from gateway.notify.places import Places
+from gateway.notify.recipient import Recipient
 from gateway.sections import Settings
 from gateway.state import database
 from gateway.state.database import StateDatabase
+from gateway.telling import Teller
 
 PROFILE = """
 name = "lamp"
@@ -176,8 +179,11 @@ class SimulatedDeliveries:
 
     ioc: Recipients
 
-    def __init__(self, settings: Settings, database: StateDatabase, clock: Clock) -> None:
-        self.recipients = [Recipient(name="ioc", kind="webhook", source="urn:simulated")]
+    def __init__(
+        self, settings: Settings, database: StateDatabase, clock: Clock, fleet: Callable[[], Fleet]
+    ) -> None:
+        recipient = Recipient(name="ioc", kind="webhook", source="urn:simulated")
+        self.teller = Teller([recipient], lambda: Places(fleet()))
         self.figures: Mapping[str, Any] = {}
         self._courier = Courier("ioc", ledger.SqliteOutbox(database), self.ioc, clock, CourierOptions())
 

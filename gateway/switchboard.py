@@ -58,6 +58,8 @@ class Switchboard:
         own: dict[str, Handler] = {
             "alarms.list": self.alarms_list,
             "alarms.test": self.alarms_test,
+            "alarms.resync": self.alarms_resync,
+            "alarms.told": self.alarms_told,
             "alarms.stats": self.alarms_stats,
             "alarms.audit": self.alarms_audit,
             "quarantine.list": self.quarantine_list,
@@ -85,6 +87,16 @@ class Switchboard:
     async def alarms_test(self, **arguments: Any) -> Any:
         """One worker's couriers reach every recipient."""
         return await self._ask(0, "alarms.test", arguments)
+
+    async def alarms_resync(self, **arguments: Any) -> dict[str, Any]:
+        """Every worker's own."""
+        return added(await self._all("alarms.resync", **arguments))
+
+    async def alarms_told(self, *, limit: int = 100, **arguments: Any) -> list[dict[str, Any]]:
+        """Newest first."""
+        found = await self._all("alarms.told", limit=limit, **arguments)
+        rows = [row for own in found for row in own]
+        return sorted(rows, key=lambda row: str(row["at"]), reverse=True)[:limit]
 
     async def alarms_stats(self, *, last_s: float) -> dict[str, Any]:
         """ISA-18.2 figures of the whole gateway."""
@@ -231,4 +243,6 @@ class Switchboard:
 
 def _told_to_all(act: str, subject: str) -> bool:
     """Areas lie across workers; which worker keeps a window is not known when it is ended."""
-    return act == acts.WINDOW_END or (act == acts.WINDOW and subject.partition(":")[0] in {"city", "area"})
+    if act == acts.WINDOW:
+        return subject.partition(":")[0] in {"city", "area"}
+    return act in {acts.WINDOW_END, "resync", "reload"}

@@ -27,6 +27,8 @@ FIRST_DIGEST_NS: Final = 60 * 1_000_000_000
 OVER_KEPT_NS: Final = 3_600 * 1_000_000_000
 """Notices of alarms that are over still count in the flood's window."""
 RAISED_MAX: Final = 10_000
+LATELY_NS: Final = 7 * 86_400 * 1_000_000_000
+"""So far back a resync takes down retained states of alarms that are over."""
 FLOOD, DIGEST, MORNING, DROPPED = "flood", "digest", "morning", "dropped"
 """Facts, each with a recipient: when a flood began, its last digest, the last morning list, the last time
 messages were dropped and not made good (wall ns)."""
@@ -106,9 +108,11 @@ class Teller:
             known = ", ".join(recipient.name for recipient in self.recipients)
             raise OrderRefused(f"no recipient is called {name!r}; there are {known or 'none'}")
         standing = [alarm for alarm in alarms.active(connection) if not alarm.quiet]
+        over = _over_lately(connection, standing, now_ns)
         found = {}
         for recipient in chosen:
-            rows = [row for alarm in standing for row in self._again(connection, alarm, recipient, now_ns)]
+            again = [*standing, *over] if recipient.kind == "mqtt" else standing
+            rows = [row for alarm in again for row in self._again(connection, alarm, recipient, now_ns)]
             found[recipient.name] = outbox.add(connection, rows, created_ns=now_ns) if rows else 0
         return found
 
@@ -310,6 +314,14 @@ def morning_ns(now_ns: int, minute: int, places: Places) -> int:
             hour=minute // 60, minute=minute % 60, second=0, microsecond=0
         )
     return int(at.timestamp()) * 1_000_000_000
+
+
+def _over_lately(connection: sqlite3.Connection, standing: Sequence[Alarm], now_ns: int) -> list[Alarm]:
+    """The last alarm of each place and type where none stands: a broker set back may still show it."""
+    stand = {(alarm.asset, alarm.type) for alarm in standing}
+    recent = alarms.raised_since(connection, now_ns - LATELY_NS, limit=RAISED_MAX)
+    over = {(alarm.asset, alarm.type): alarm for alarm in recent if not alarm.quiet}
+    return [alarm for key, alarm in over.items() if key not in stand]
 
 
 def _latest(connection: sqlite3.Connection, ids: Sequence[str]) -> list[Alarm]:

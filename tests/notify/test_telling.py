@@ -318,6 +318,18 @@ def test_on_order_everybody_is_told_again_what_stands(database) -> None:
         place.teller.resync(database, "nobody", 0)
 
 
+def test_a_resync_also_takes_down_what_a_broker_set_back_still_shows(database) -> None:
+    place = desk(database, mqtt_recipient())
+    over = acknowledged(cleared(lamp(1), EVENING + S))
+    place.record(lamp(1), lamp(2))
+    place.record(over)
+    place.now_ns += 60 * S
+    assert transact(database, lambda c: place.teller.resync(c, "ioc", place.now_ns)) == {"ioc": 2}
+    again = {row.topic: row.body for row in outbox.listing(database, recipient="ioc", limit=2)}
+    assert again["ioc/alarms/hoa-phu/LP1/lampFailure"] == b""
+    assert json.loads(again["ioc/alarms/hoa-phu/LP2/lampFailure"])["state"] == "unacknowledged"
+
+
 def test_a_recipient_that_is_away_for_long_is_told_what_stands_once_it_is_back(database) -> None:
     place = desk(database, webhook_recipient(), pending_max=100)
     over = [acknowledged(cleared(lamp(n), EVENING + S)) for n in range(60)]

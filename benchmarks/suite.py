@@ -24,6 +24,7 @@ ALL: tuple[tuple[str, str, Mapping[str, Any]], ...] = (
     ("simulator", "simulator", {}),
     ("latency", "latency", {}),
     ("latency-disturbed", "latency", {"disturbed": True}),
+    ("workers", "workers", {}),
     ("end-to-end", "end-to-end", {}),
     ("peers", "peers", {}),
     ("catch-up", "catch-up", {}),

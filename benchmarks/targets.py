@@ -99,6 +99,7 @@ TARGETS = (
     Target("growth of it, second half of the run", "memory", 0.03, "of it", _own("growth_share")),
     Target("cost growth, 1,000 to 1,000,000 devices", "growth", 1.3, "×", _own("growth")),
     Target("catch-up with 1,000,000 unread, times live", "catch-up", 3.0, "×", _own("times_live"), True),
+    Target("two pinned workers, times one", "workers", 1.7, "×", _own("speed_up"), True),
     Target("simulator, messages/s per core", "simulator", 100_000, "", _own("messages_per_core_s"), True),
 )
 

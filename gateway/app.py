@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict
 from functools import partial
@@ -23,6 +23,7 @@ from gateway.data_directory import DataDirectory
 from gateway.deliveries import Deliveries
 from gateway.embedded_broker import EmbeddedBroker
 from gateway.errors import StoreError
+from gateway.feed import FedIntake, Feed
 from gateway.followers import AlarmFollower, StoreFollower, unpack_snapshot
 from gateway.gathering import gather, not_ready
 from gateway.http import HttpServer
@@ -35,6 +36,8 @@ from gateway.pipeline import Cadence, follow
 from gateway.reader import Reader
 from gateway.sections import Settings
 from gateway.state import cursors
+from gateway.tasks import Tasks
+from gateway.tasks import end as end_tasks
 from gateway.translation import Translator
 from gateway.troubles import Facts
 
@@ -43,17 +46,19 @@ log = logging.getLogger("citylight")
 TRIM_S = 30.0
 TRIM_FULL_S = 1.0
 STOP_S_MAX = 10.0
-CANCEL_AGAIN_S = 3.0
 ALARM_READINGS_MAX = 5000
 
 
 class Gateway:
     """A running gateway. ``failure`` is done when a part that must not end has ended."""
 
-    def __init__(self, settings: Settings, clock: Clock) -> None:
+    def __init__(self, settings: Settings, clock: Clock, feed: Feed | None = None) -> None:
+        """With ``feed`` it is one worker of several: the ingest process has broker, ticks and readers."""
         self.settings = settings
         self.clock = clock
-        self.failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.feed = feed
+        tasks = Tasks()
+        self.failure, self._spawn = tasks.failure, tasks.spawn
         self.broker_url = settings.mqtt.url
         self.began_ns = clock.monotonic_ns()
         self.trimming = asyncio.Lock()
@@ -68,7 +73,7 @@ class Gateway:
         await self._open_doors(stack)
 
     async def _open_files(self, stack: AsyncExitStack) -> None:
-        packed = wiring.sources(self.settings).pack()
+        packed = self.feed.sources if self.feed else wiring.sources(self.settings).pack()
         interpret(packed, "")  # a mistake in them ends the start before anything is touched
         self.files = DataDirectory(self.settings, self.clock)
         await self.files.open(stack)
@@ -192,7 +197,7 @@ class Gateway:
 
     async def _end_followers(self) -> None:
         """Stop where they are and write that down, so that the next start has little to repeat."""
-        await self._end(self._following)
+        await end_tasks(self._following)
         await self.alarms.commit(snapshot=True)
         await self.stored.commit()
 
@@ -204,32 +209,35 @@ class Gateway:
 
     async def _open_deliveries(self, stack: AsyncExitStack) -> None:
         tasks = await self.deliveries.open(
-            stack, self._spawn, self.broker_url, lambda: {"not_ready": list(not_ready(self))}
+            stack,
+            self._spawn,
+            self.broker_url,
+            lambda: {"not_ready": list(self.not_ready()), **self.intake.vitals()},
         )
-        stack.push_async_callback(self._end, tasks)
+        stack.push_async_callback(end_tasks, tasks)
 
     async def _open_intake(self, stack: AsyncExitStack) -> None:
-        self.intake = Intake(
-            self.settings,
-            self.broker_url,
-            journal=self.journal,
-            database=self.database,
-            last_epoch=self.start.epoch,
-            dropped=self.start.dropped,
-            clock=self.clock,
-            name_loss=self.files.name_loss,
+        self.intake: Intake | FedIntake = (
+            FedIntake(self.feed, self.files, self.clock, self.read_figures)
+            if self.feed
+            else Intake(
+                self.settings,
+                self.broker_url,
+                journal=self.journal,
+                database=self.database,
+                last_epoch=self.start.epoch,
+                dropped=self.start.dropped,
+                clock=self.clock,
+            )
         )
         receiving = self._spawn(self.intake.receive())
-        tasks = [
-            receiving,
-            *(self._spawn(work()) for work in (self.intake.tick, self.intake.mend, self._trim)),
-            self._spawn(self.intake.watch(self._facts)),
-        ]
+        works = [self.files.mend(), self._trim(), *self.intake.works(self._facts)]
+        tasks = [receiving, *(self._spawn(work) for work in works)]
 
         async def end() -> None:
             self.intake.stop()
             await asyncio.wait({receiving}, timeout=STOP_S_MAX)
-            await self._end(tasks)
+            await end_tasks(tasks)
 
         stack.push_async_callback(end)
 
@@ -261,7 +269,7 @@ class Gateway:
     async def _open_doors(self, stack: AsyncExitStack) -> None:
         self.operations = Operations(
             self.database,
-            self.journal,
+            self.intake.replaying(),
             self.store,
             self.deliveries.teller,
             lambda: self.configurations.current,
@@ -278,6 +286,8 @@ class Gateway:
         control = ControlServer(self.settings.gateway.data_dir / SOCKET_NAME, handlers)
         await control.start()
         stack.push_async_callback(control.close)
+        if self.feed:
+            return
         self.http = HttpServer(self.settings.http.host, self.settings.http.port, self.figures)
         await self.http.start()
         stack.push_async_callback(self.http.close)
@@ -286,6 +296,10 @@ class Gateway:
 
     def figures(self) -> Figures:
         return gather(self)
+
+    def not_ready(self) -> tuple[str, ...]:
+        """What keeps it from its work, a line each."""
+        return not_ready(self)
 
     async def read_figures(self) -> dict[str, Any]:
         """The figures as JSON values, for the control socket."""
@@ -299,31 +313,11 @@ class Gateway:
         """Maintenance windows and outages that are to come or in force."""
         return self.alarms.engine.quiet.documents()
 
-    # --- tasks ----------------------------------------------------------------------------------------
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.create_task(work)
-        task.add_done_callback(self._ended)
-        return task
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()) is not None and not self.failure.done():
-            self.failure.set_exception(error)
-
-    @staticmethod
-    async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
-        """Cancel, and again: before Python 3.12 ``asyncio.wait_for``, which libraries use, may swallow it."""
-        running = set(tasks)
-        while running:
-            for task in running:
-                task.cancel()
-            _, running = await asyncio.wait(running, timeout=CANCEL_AGAIN_S)
-
 
 @asynccontextmanager
-async def running(settings: Settings, clock: Clock) -> AsyncIterator[Gateway]:
-    """A gateway, set up; torn down in reverse when the block ends."""
+async def running(settings: Settings, clock: Clock, feed: Feed | None = None) -> AsyncIterator[Gateway]:
+    """A gateway, or one worker of it, set up; torn down in reverse when the block ends."""
     async with AsyncExitStack() as stack:
-        gateway = Gateway(settings, clock)
+        gateway = Gateway(settings, clock, feed)
         await gateway.open(stack)
         yield gateway

@@ -209,6 +209,7 @@ def _measuring(commands: Commands) -> None:
         "growth": ("1,000 to 1,000,000 devices", "--messages", "--sizes"),
         "simulator": ("messages per second of the simulated city", "--messages", "--devices"),
         "rules": ("40 rules in large and in small blocks", "--messages", "--devices"),
+        "workers": ("two worker processes against one", "--messages", "--devices"),
         "peers": ("the same load into telegraf and node-red", "--messages", "--devices"),
         "guard": ("calls, allocations and bytes per message", "--messages"),
     }

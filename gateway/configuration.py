@@ -21,6 +21,7 @@ from gateway.decode.watches import check_regulations
 from gateway.errors import ConfigurationError, JournalError
 from gateway.fleet import Fleet
 from gateway.inventory.parser import parse
+from gateway.partition import Partition
 from gateway.regulation import Regulation
 
 PROFILE_FILE = "profile.toml"
@@ -29,12 +30,16 @@ PROFILE_FILE = "profile.toml"
 CONFIGURATIONS_KEPT_MAX = 4
 
 
-class Sources(msgspec.Struct, frozen=True):
-    """File contents by name; ``profiles`` by the path they are reported under, regulations among them."""
+class Sources(msgspec.Struct, frozen=True, omit_defaults=True):
+    """File contents by name; ``profiles`` by the path they are reported under, regulations among them.
+
+    ``share`` (worker, workers): only one worker's part of the inventory is in force.
+    """
 
     profiles: dict[str, bytes]
     inventory: dict[str, bytes]
     time_zone: str
+    share: tuple[int, int] | None = None
 
     def pack(self) -> bytes:
         """The bytes that are kept and hashed; the same for the same texts."""
@@ -78,13 +83,16 @@ def interpret(content: bytes, name: str) -> Configuration:
         check_regulations(profile.spec.watches, regulations, file)
     fleet = parse(sources.inventory, profiles=profiles, time_zone=sources.time_zone)
     known = tuple(profile for _, profile in profiles.values())
-    if rulebook.FILE not in sources.inventory:
-        return Configuration(name, fleet, known, regulations=regulations)
-    rules = _text(sources.inventory[rulebook.FILE], rulebook.FILE)
-    known = rulebook.apply(rules, known, fleet)
-    for profile in known:
-        check_regulations(profile.spec.watches, regulations, rulebook.FILE)
-    options = AlarmOptions(**rulebook.practice(rules, asdict(AlarmOptions())))  # type: ignore[arg-type]
+    options = AlarmOptions()
+    if rulebook.FILE in sources.inventory:
+        rules = _text(sources.inventory[rulebook.FILE], rulebook.FILE)
+        known = rulebook.apply(rules, known, fleet)
+        for profile in known:
+            check_regulations(profile.spec.watches, regulations, rulebook.FILE)
+        options = AlarmOptions(**rulebook.practice(rules, asdict(options)))  # type: ignore[arg-type]
+    if sources.share is not None:  # last: rules may name places of any worker
+        worker, workers = sources.share
+        fleet = Partition(fleet, workers).share(worker)
     return Configuration(name, fleet, known, options, regulations)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from dataclasses import asdict
 from itertools import count
 from pathlib import Path
@@ -17,7 +17,7 @@ from gateway import ledger, wiring
 from gateway.backup import back_up
 from gateway.clock import Clock
 from gateway.configuration import Configuration, Configurations, interpret
-from gateway.errors import JournalCorrupt, JournalError
+from gateway.errors import ConfigurationError, JournalCorrupt, JournalError
 from gateway.inventory.difference import difference
 from gateway.journal.record import Kind, encode_control, encode_session
 from gateway.journal.segments import SegmentJournal
@@ -31,6 +31,10 @@ from gateway.store.outcome import Store
 log = logging.getLogger("citylight")
 
 STATE_FILE = "state.db"
+WORKERS_FILE = "workers"
+"""Says among how many workers a data directory is divided; not there if it is not."""
+
+MEND_S = 1.0
 NAME_AGAIN_S = 1.0
 
 
@@ -51,6 +55,7 @@ class DataDirectory:
         """DirectoryLocked if another process has it, StateFormatTooNew if a later version wrote it."""
         directory = self._settings.gateway.data_dir
         stack.enter_context(DirectoryLock(directory))
+        claim(directory, workers=1)
         file = directory / STATE_FILE
         self.database = await StateDatabase.open(file)
         stack.push_async_callback(self.database.close)
@@ -84,6 +89,22 @@ class DataDirectory:
                 else:
                     break
             await ledger.put_loss_named(self.database, damage.sequence)
+
+    async def mend(self) -> None:
+        """Take the journal up again after the disk failed it, for ever."""
+        said = ""
+        while True:
+            await asyncio.sleep(MEND_S)
+            if failure := self.journal.failure:
+                if failure != said:
+                    log.error("journal: %s", failure)
+                said = failure
+                with suppress(JournalError):
+                    again = await self.journal.reopen()
+                    log.warning("journal: taken up again: %s", again)
+                    for loss in again.lost:
+                        await self.name_loss(loss.damage())
+                    said = ""
 
     async def put_in_force(self, packed: bytes) -> Configuration:
         """Make packed sources what is read with from now on; nothing happens if they are that already."""
@@ -120,3 +141,23 @@ class DataDirectory:
         await self.database.transact(lambda connection: audit.append(connection, entry))
         log.info("configuration %s is in force, ordered by %s", after.hash[:12], by or "nobody named")
         return {"configuration": after.hash} | asdict(difference(before, after.fleet))
+
+
+def claim(directory: Path, *, workers: int) -> None:
+    """Say among how many workers ``directory``, whose lock is held, is divided.
+
+    ConfigurationError if it is divided otherwise: readings on their way, alarms that stand and what their
+    rules remember lie with the worker that had them.
+    """
+    file = directory / WORKERS_FILE
+    before = 1 if (directory / STATE_FILE).is_file() else 0
+    if file.is_file():
+        before = int(file.read_text(encoding="ascii"))
+    if before not in {0, workers}:
+        remedy = f"set it to {before}, or name a new data_dir"
+        problem = f"{directory} was written with workers = {before} and can not be divided anew"
+        raise ConfigurationError("settings", "gateway.workers", problem, remedy)
+    if workers > 1 and not before:
+        draft = file.with_suffix(".new")
+        draft.write_text(f"{workers}\n", encoding="ascii")
+        draft.replace(file)

@@ -1,7 +1,7 @@
 """Places where the torture harness ends this process. In: a name and a count. Out: SIGKILL at that pass.
 
-Armed only by ``citylight run`` from ``CITYLIGHT_FAILPOINT``; unarmed, a pass is one look at a flag. Never
-cleans up: the point is that nothing may depend on it.
+Armed only by ``citylight run`` and its workers, from ``CITYLIGHT_FAILPOINT``; unarmed, a pass is one look at
+a flag. Never cleans up: the point is that nothing may depend on it.
 """
 
 from __future__ import annotations

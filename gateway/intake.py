@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from gateway import ledger, wiring
 from gateway.clock import Clock
@@ -34,7 +35,6 @@ from gateway.troubles import Facts, Troubles
 log = logging.getLogger("citylight.intake")
 
 HOUSE_S = 1.0
-STOP_S_MAX = 10.0
 TAIL_RECORDS = 4096
 """How far back a start looks for the last sign of contact with the broker."""
 
@@ -54,15 +54,13 @@ class Intake:
         last_epoch: int,
         dropped: int | None,
         clock: Clock,
-        name_loss: Callable[[JournalCorrupt], Awaitable[None]],
     ) -> None:
         self._journal = journal
-        self._name_loss = name_loss
         self._database = database
         self._clock = clock
         self._tick_s = settings.alarms.tick_s
         now = Moment(clock.wall_ns(), clock.monotonic_ns())
-        past = self._past_contact()
+        past = past_contact(journal)
         contact = Contact(
             epoch=last_epoch + 1,
             # The embedded broker forgets every session when it ends, and it ends with the gateway.
@@ -89,6 +87,18 @@ class Intake:
         """Until ``stop``."""
         await self._reception.run()
 
+    def works(self, facts: Callable[[], Facts]) -> list[Coroutine[Any, Any, None]]:
+        """What goes on beside ``receive``, for ever."""
+        return [self.tick(), self.watch(facts)]
+
+    def vitals(self) -> dict[str, Any]:
+        """What the heartbeat says beside the figures of this process: nothing."""
+        return {}
+
+    def replaying(self) -> SegmentJournal:
+        """The journal as orders see it."""
+        return self._journal
+
     def stop(self) -> None:
         """Make durable and acknowledge what has come, then disconnect."""
         self._reception.stop()
@@ -104,22 +114,6 @@ class Intake:
                 await self._journal.append(Kind.TICK, [encode_tick(tick)])
             await asyncio.sleep(self._tick_s)
 
-    async def mend(self) -> None:
-        """Take the journal up again after the disk failed it, for ever."""
-        said = ""
-        while True:
-            await asyncio.sleep(HOUSE_S)
-            if failure := self._journal.failure:
-                if failure != said:
-                    log.error("journal: %s", failure)
-                said = failure
-                with contextlib.suppress(JournalError):
-                    again = await self._journal.reopen()
-                    log.warning("journal: taken up again: %s", again)
-                    for loss in again.lost:
-                        await self._name_loss(loss.damage())
-                    said = ""
-
     async def watch(self, facts: Callable[[], Facts]) -> None:
         """Write down what is wrong with the gateway itself when it begins and when it ends, for ever."""
         while True:
@@ -133,26 +127,24 @@ class Intake:
         await self._journal.append(Kind.MESSAGES, [encode_arrival(arrival)])
 
     async def _event(self, event: SessionEvent) -> None:
-        if event.event == "connected":
-            await ledger.put_epoch(self._database, event.epoch)
-        elif event.event == "dropped":
-            await ledger.put_dropped(self._database, int(event.detail))
+        await ledger.note(self._database, event)
         await self._journal.append(Kind.SESSION, [encode_session(event)])
 
-    def _past_contact(self) -> PastContact:
-        """From the journal's tail."""
-        journal, past = self._journal, PastContact()
-        at = max(journal.first, journal.next - TAIL_RECORDS)
-        while at < journal.next:
-            try:
-                records = journal.read(at, bytes_max=READ_BYTES)
-            except JournalCorrupt as damage:
-                at = damage.resume
-                continue
-            for record in records:
-                if record.kind is Kind.TICK:
-                    past.take(decode_tick(record.payload))
-                elif record.kind is Kind.SESSION:
-                    past.take(decode_session(record.payload))
-            at = records[-1].sequence + 1
-        return past
+
+def past_contact(journal: SegmentJournal) -> PastContact:
+    """From the journal's tail."""
+    past = PastContact()
+    at = max(journal.first, journal.next - TAIL_RECORDS)
+    while at < journal.next:
+        try:
+            records = journal.read(at, bytes_max=READ_BYTES)
+        except JournalCorrupt as damage:
+            at = damage.resume
+            continue
+        for record in records:
+            if record.kind is Kind.TICK:
+                past.take(decode_tick(record.payload))
+            elif record.kind is Kind.SESSION:
+                past.take(decode_session(record.payload))
+        at = records[-1].sequence + 1
+    return past

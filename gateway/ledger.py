@@ -15,7 +15,7 @@ from pathlib import Path
 from gateway.alarms import Alarm, Fault
 from gateway.clock import Clock
 from gateway.failpoints import Failpoint, passing
-from gateway.model import Counts, Reject, rfc3339
+from gateway.model import Counts, Reject, SessionEvent, rfc3339
 from gateway.notify.courier import Backlog
 from gateway.state import alarms, audit, configurations, cursors, facts, faults, outbox, quarantine
 from gateway.state.database import StateDatabase
@@ -153,14 +153,13 @@ async def read_start(database: StateDatabase) -> Start:
     return await database.transact(work)
 
 
-async def put_epoch(database: StateDatabase, epoch: int) -> None:
-    """The session of ``epoch`` has begun."""
-    await database.transact(lambda connection: facts.put(connection, EPOCH, epoch))
-
-
-async def put_dropped(database: StateDatabase, count: int) -> None:
-    """The broker has dropped ``count`` messages since it began."""
-    await database.transact(lambda connection: facts.put(connection, DROPPED, count))
+async def note(database: StateDatabase, event: SessionEvent) -> None:
+    """What the next start must know of it: the last epoch, the broker's count of dropped messages."""
+    fact, value = EPOCH, event.epoch
+    if event.event == "dropped":
+        fact, value = DROPPED, int(event.detail)
+    if event.event in {"connected", "dropped"}:
+        await database.transact(lambda connection: facts.put(connection, fact, value))
 
 
 async def is_loss_named(database: StateDatabase, sequence: int) -> bool:

@@ -149,7 +149,7 @@ class Arrival:
 class SessionEvent:
     """A change of the MQTT session. ``gap`` names a loss that could not be prevented, or is empty."""
 
-    epoch: int  # 0: no record of the journal, but what a reader met in its place
+    epoch: int  # 0: named elsewhere, by a record of the loss or by another worker; no alarm comes of it
     event: str  # "connected" | "disconnected" | "drained" | "uptime" | "dropped" | "gap"
     wall_ns: int
     session_present: bool = False

@@ -11,11 +11,14 @@ from typing import Any, Final
 
 from gateway import wiring
 from gateway.alarm.engine import AlarmEngine
+from gateway.configuration import interpret
 from gateway.data_directory import STATE_FILE, DataDirectory
 from gateway.errors import OrderRefused
 from gateway.followers import unpack_snapshot
 from gateway.operations import Handler, Operations
 from gateway.sections import Settings
+from gateway.state.lock import DirectoryLock
+from gateway.switchboard import Switchboard
 from gateway.system_clock import SystemClock
 
 NEEDS_A_GATEWAY: Final = frozenset({"figures.read"})
@@ -33,6 +36,8 @@ def _engine(files: DataDirectory) -> AlarmEngine:
 
 async def ask(settings: Settings, name: str, arguments: dict[str, Any]) -> Any:
     """The answer from the files of the data directory; OrderRefused when there is none."""
+    if settings.gateway.workers > 1:
+        return await _ask_workers(settings, name, arguments)
     directory = settings.gateway.data_dir
     if not (directory / STATE_FILE).is_file():
         raise OrderRefused(f"{directory} holds no gateway's data; start one with 'citylight run'")
@@ -62,3 +67,23 @@ async def ask(settings: Settings, name: str, arguments: dict[str, Any]) -> Any:
         }
         handlers = operations.handlers() | own
         return await handlers[name](**arguments)
+
+
+async def _ask_workers(settings: Settings, name: str, arguments: dict[str, Any]) -> Any:
+    """The same from the files of several workers."""
+
+    async def ask_one(worker: int, name: str, arguments: dict[str, Any]) -> Any:
+        return await ask(wiring.for_worker(settings, worker), name, arguments)
+
+    switchboard = Switchboard(
+        ask_one,
+        settings.gateway.workers,
+        shared=settings.store.kind != "embedded",
+        configuration=lambda: interpret(wiring.sources(settings).pack(), ""),
+        clock=SystemClock(),
+    )
+    handler = switchboard.handlers().get(name)
+    if handler is None or name == "quarantine.replay":
+        raise OrderRefused(f"{name} needs a running gateway where workers > 1; start it with 'citylight run'")
+    with DirectoryLock(settings.gateway.data_dir):
+        return await handler(**arguments)

@@ -207,28 +207,11 @@ class Operations:
 
     async def fleet_list(self) -> dict[str, Any]:
         """How much of everything there is, and the configuration's name."""
-        configuration = self._configuration()
-        fleet = configuration.fleet
-        kinds = {kind: sum(a.kind == kind for a in fleet.assets) for kind in {a.kind for a in fleet.assets}}
-        return {
-            "configuration": configuration.hash,
-            "areas": [area.name for area in fleet.areas],
-            "cabinets": len(fleet.cabinets),
-            "feeders": len(fleet.feeders),
-            "devices": len(fleet.devices),
-            "assets": dict(sorted(kinds.items())),
-            "profiles": [profile.name for profile in configuration.profiles],
-        }
+        return fleet_document(self._configuration())
 
     async def fleet_show(self, *, asset: str) -> dict[str, Any]:
         """One asset and the devices that serve it."""
-        fleet: Fleet = self._configuration().fleet
-        row = fleet.asset_row.get(asset)
-        if row is None:
-            raise OrderRefused(f"the inventory has no asset {asset!r}")
-        return asdict(fleet.assets[row]) | {
-            "devices": [a.device for a in fleet.assignments if a.asset == asset],
-        }
+        return asset_document(self._configuration().fleet, asset)
 
     async def _alarm(self, identity: str) -> list[Alarm]:
         history = await self._database.transact(lambda connection: alarms.history(connection, identity))
@@ -246,6 +229,31 @@ class Operations:
         if row is None:
             raise OrderRefused(f"nothing in quarantine has the key {key}")
         return row
+
+
+def fleet_document(configuration: Configuration) -> dict[str, Any]:
+    """How much of everything there is, and the configuration's name."""
+    fleet = configuration.fleet
+    kinds = {kind: sum(a.kind == kind for a in fleet.assets) for kind in {a.kind for a in fleet.assets}}
+    return {
+        "configuration": configuration.hash,
+        "areas": [area.name for area in fleet.areas],
+        "cabinets": len(fleet.cabinets),
+        "feeders": len(fleet.feeders),
+        "devices": len(fleet.devices),
+        "assets": dict(sorted(kinds.items())),
+        "profiles": [profile.name for profile in configuration.profiles],
+    }
+
+
+def asset_document(fleet: Fleet, asset: str) -> dict[str, Any]:
+    """One asset and the devices that serve it; OrderRefused if the inventory has none of that name."""
+    row = fleet.asset_row.get(asset)
+    if row is None:
+        raise OrderRefused(f"the inventory has no asset {asset!r}")
+    return asdict(fleet.assets[row]) | {
+        "devices": [a.device for a in fleet.assignments if a.asset == asset],
+    }
 
 
 def _key(row: quarantine.Quarantined) -> quarantine.Key:

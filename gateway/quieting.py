@@ -12,6 +12,8 @@ import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
+import msgspec
+
 from gateway.alarm import acts
 from gateway.alarm.quiet import WindowKind
 from gateway.alarm.statistics import figures
@@ -49,6 +51,7 @@ class Quieting:
             "alarms.comment": self.comment,
             "alarms.reset": self.reset,
             "alarms.stats": self.stats,
+            "alarms.counted": self.counted,
             "alarms.audit": self.audit,
             "maintenance.add": self.add_windows,
             "maintenance.end": self.end_window,
@@ -90,13 +93,19 @@ class Quieting:
         """ISA-18.2 figures of the last ``last_s`` seconds."""
         to_ns = self._orders.now_ns()
         from_ns = to_ns - round(last_s * 1e9)
+        raised, standing = await self._counted(from_ns)
+        return figures(raised, standing, from_ns, to_ns)
 
+    async def counted(self, *, from_ns: int) -> Any:
+        """The alarms that figures since ``from_ns`` are made of, raised and standing, as JSON values."""
+        return msgspec.to_builtins(await self._counted(from_ns))
+
+    async def _counted(self, from_ns: int) -> tuple[list[Alarm], list[Alarm]]:
         def work(connection: sqlite3.Connection) -> tuple[list[Alarm], list[Alarm]]:
             raised = alarms.raised_since(connection, from_ns, limit=COUNTED_MAX)
             return raised, alarms.active(connection)
 
-        raised, standing = await self._database.transact(work)
-        return figures(raised, standing, from_ns, to_ns)
+        return await self._database.transact(work)
 
     async def audit(self, *, subject: str = "", limit: int = 100) -> list[dict[str, Any]]:
         """Who did what, newest first; to one ``subject``, or at all."""

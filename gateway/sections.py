@@ -38,6 +38,7 @@ class Gateway(Section):
     inventory: Path = Path("inventory")
     profiles: tuple[Path, ...] = ()
     time_zone: str = "Asia/Ho_Chi_Minh"
+    workers: int = Field(1, ge=1, le=64)
 
     @field_validator("time_zone")
     @classmethod

@@ -142,6 +142,30 @@ def reception(
     return reception
 
 
+def for_worker(settings: Settings, worker: int, url: str = "") -> Settings:
+    """What one of ``gateway.workers`` is told: a directory of its own, its part of what disks may hold.
+
+    ``url`` is the devices' broker, where the embedded one stands in for it. One heartbeat is enough.
+    """
+    own, out = settings.gateway, settings.ioc.mqtt
+    apart = {} if worker == 0 else {"client_id": f"{out.client_id}-{worker}", "heartbeat_topic": ""}
+    journal, quarantine = settings.journal, settings.quarantine
+    return settings.model_copy(
+        update={
+            "gateway": own.model_copy(update={"data_dir": own.data_dir / f"worker-{worker}", "workers": 1}),
+            "mqtt": settings.mqtt.model_copy(update={"url": url or settings.mqtt.url}),
+            "ioc": settings.ioc.model_copy(update={"mqtt": out.model_copy(update=apart)}),
+            "journal": journal.model_copy(
+                update={
+                    "keep_bytes": journal.keep_bytes // own.workers,
+                    "bytes_max": journal.bytes_max // own.workers,
+                }
+            ),
+            "quarantine": quarantine.model_copy(update={"bytes_max": quarantine.bytes_max // own.workers}),
+        }
+    )
+
+
 def store(settings: Settings, configuration: Configuration, clock: Clock) -> Store:
     own = settings.store
     specs = [profile.spec for profile in configuration.profiles]

@@ -32,8 +32,8 @@ def applicable(rules: Sequence[Rule | Watch], fleet: Fleet) -> Bools:
     return applies
 
 
-def _kind(rule: Rule) -> tuple[str, str, str]:
-    return rule.type, rule.field, rule.when
+def _kind(rule: Rule | Watch) -> tuple[str, str, str]:
+    return (rule.type, rule.field, rule.when) if isinstance(rule, Rule) else (rule.type, "", "")
 
 
 def _closest(fleet: Fleet, known: frozenset[str]) -> np.ndarray[tuple[int], np.dtype[np.str_]]:

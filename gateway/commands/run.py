@@ -11,8 +11,9 @@ import logging
 import signal
 from collections.abc import Iterable
 
-from gateway import failpoints, gathering, logs, settings
+from gateway import failpoints, foreman, logs, settings
 from gateway.app import Gateway, running
+from gateway.foreman import Foreman
 from gateway.sections import Settings
 from gateway.supervisor import Supervisor
 from gateway.system_clock import SystemClock
@@ -34,7 +35,8 @@ def run(options: argparse.Namespace) -> int:
 async def _serve(chosen: Settings) -> int:
     supervisor = Supervisor(*settings.service_environment())
     stop = stop_on_signals()
-    async with running(chosen, SystemClock()) as gateway:
+    start = running if chosen.gateway.workers == 1 else foreman.running
+    async with start(chosen, SystemClock()) as gateway:
         supervisor.ready("running")
         log.info("%s runs; figures on %s/metrics", chosen.gateway.name, gateway.http.url)
         watching = asyncio.create_task(_watch(gateway, supervisor))
@@ -48,18 +50,18 @@ async def _serve(chosen: Settings) -> int:
     return 0
 
 
-async def until(stop: asyncio.Event, gateway: Gateway) -> None:
+async def until(stop: asyncio.Event, gateway: Gateway | Foreman) -> None:
     """Return when ``stop`` is set, or a part of the gateway has failed."""
     gateway.failure.add_done_callback(lambda _: stop.set())
     await stop.wait()
 
 
-async def _watch(gateway: Gateway, supervisor: Supervisor) -> None:
+async def _watch(gateway: Gateway | Foreman, supervisor: Supervisor) -> None:
     """Say what keeps the gateway from being ready, once a change; keep systemd's watchdog quiet."""
     said: tuple[str, ...] | None = None
     await asyncio.sleep(WATCH_S)  # what is away for longer than a start takes is worth a word
     while True:
-        reasons = gathering.not_ready(gateway)
+        reasons = gateway.not_ready()
         if _subjects(reasons) != _subjects(said or ()) or said is None:
             (log.warning if reasons else log.info)(
                 "%s", "; ".join(reasons) or "ready: broker and store answer"

@@ -132,7 +132,9 @@ def _named(
     ]
     found += [(name, override.rule) for name in asked if override.rule in watches[name]]
     if not found:
-        known = sorted({kind for name in asked for kind in (*(k for k, _, _ in tables[name]), *watches[name])})
+        known = sorted(
+            {kind for name in asked for kind in (*(k for k, _, _ in tables[name]), *watches[name])}
+        )
         raise wrong("rule", f"{override.rule!r} is no rule there", f"known are {', '.join(known)}")
     return found
 

@@ -38,7 +38,7 @@ REFUSED: Final = 0x80  # MQTT 5, section 2.4: reason codes from here on are fail
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MqttOptions:
-    """Where and as whom to connect; times in real seconds."""
+    """Where and as whom to connect; times in real seconds. Without ``heartbeat_topic``: no heartbeat."""
 
     host: str
     port: int
@@ -147,14 +147,20 @@ class MqttPublisher:
             tls_context=options.tls,
             keepalive=options.keepalive_s,
             timeout=options.timeout_s,
-            will=aiomqtt.Will(options.heartbeat_topic, self._last_words("lost"), qos=1, retain=True),
+            will=(
+                aiomqtt.Will(options.heartbeat_topic, self._last_words("lost"), qos=1, retain=True)
+                if options.heartbeat_topic
+                else None
+            ),
         )
 
     async def _serve(self, client: _Client) -> None:
         self._client = client
         self._lost.clear()
         self._connected.set()
-        tasks = {asyncio.create_task(self._watch(client)), asyncio.create_task(self._beat(client))}
+        tasks = {asyncio.create_task(self._watch(client))}
+        if self._options.heartbeat_topic:
+            tasks.add(asyncio.create_task(self._beat(client)))
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -197,6 +203,8 @@ class MqttPublisher:
         return msgspec.json.encode({"gateway": self._options.gateway, "state": state})
 
     async def _say_goodbye(self, client: _Client) -> None:
+        if not self._options.heartbeat_topic:
+            return
         words = self._last_words("stopped")
         try:
             async with asyncio.timeout(GOODBYE_S_MAX):

@@ -257,6 +257,9 @@ def event_ids(events: Iterable[dict[str, Any]]) -> list[tuple[str, int]]:
 
 
 def transitions(data: Path) -> list[tuple[str, int]]:
-    """(alarm id, transition) as recorded; the gateway must be stopped."""
-    with contextlib.closing(sqlite3.connect(data / "state.db")) as connection:
-        return list(connection.execute("SELECT alarm_id, number FROM transition ORDER BY alarm_id, number"))
+    """(alarm id, transition) as recorded, by all workers; the gateway must be stopped."""
+    found: list[tuple[str, int]] = []
+    for file in [*data.glob("state.db"), *data.glob("worker-*/state.db")]:
+        with contextlib.closing(sqlite3.connect(file)) as connection:
+            found += connection.execute("SELECT alarm_id, number FROM transition")
+    return sorted(found)

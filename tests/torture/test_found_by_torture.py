@@ -14,7 +14,6 @@ from plant import write_inventory
 
 from gateway import wiring
 from gateway.alarms import Alarm, Fault
-from gateway.app import Gateway
 from gateway.configuration import Configuration, interpret
 from gateway.data_directory import DataDirectory
 from gateway.errors import JournalCorrupt
@@ -24,6 +23,7 @@ from gateway.model import Chunk, Counts, SessionEvent, Tick
 from gateway.reader import Reader
 from gateway.sections import Settings
 from gateway.system_clock import SystemClock
+from gateway.tasks import end
 from gateway.translation import Translator
 
 NOW_NS = 1_795_000_000_000_000_000
@@ -47,7 +47,7 @@ async def test_a_task_that_swallows_a_cancellation_is_ended_all_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """As ``asyncio.wait_for`` does before Python 3.12 when its future is done at that very moment."""
-    monkeypatch.setattr("gateway.app.CANCEL_AGAIN_S", 0.01)
+    monkeypatch.setattr("gateway.tasks.CANCEL_AGAIN_S", 0.01)
 
     async def stubborn() -> None:
         try:
@@ -57,7 +57,7 @@ async def test_a_task_that_swallows_a_cancellation_is_ended_all_the_same(
 
     task = asyncio.create_task(stubborn())
     await asyncio.sleep(0)
-    await asyncio.wait_for(Gateway._end([task]), 5.0)
+    await asyncio.wait_for(end([task]), 5.0)
     assert task.cancelled()
 
 

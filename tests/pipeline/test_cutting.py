@@ -133,13 +133,13 @@ def eventful() -> list[tuple[Kind, bytes]]:
     return [
         configure("new"),
         block(lamp("L-1", 0, 270, packet_id=1), lamp("L-3", 0, 280), at_s=1),
-        block(lamp("L-1", 1, 271), lamp("L-1", 1, 272), lamp("L-3", 2, 281), at_s=2),
-        tick(3),
+        block(lamp("L-1", 1, 271), lamp("L-1", 1, 272), lamp("L-3", 2, 281), at_s=120),
+        tick(121),
         session("connected", 2, session_present=True),
-        block(lamp("L-1", 0, 270, packet_id=1, duplicate=True), lamp("L-1", 2, 230), at_s=4, epoch=2),
+        block(lamp("L-1", 0, 270, packet_id=1, duplicate=True), lamp("L-1", 2, 230), at_s=122, epoch=2),
         configure("old"),
-        block(lamp("L-1", 3, 275), lamp("L-3", 3, 230), at_s=5, epoch=2),
-        block(lamp("L-1", 4, 276), lamp("L-1", 5, 277), at_s=6, epoch=2),
+        block(lamp("L-1", 3, 275), lamp("L-3", 3, 230), at_s=181, epoch=2),
+        block(lamp("L-1", 4, 276), lamp("L-1", 5, 277), at_s=280, epoch=2),
     ]
 
 

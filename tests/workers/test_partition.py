@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -142,10 +143,15 @@ def test_a_share_without_any_device_is_a_share() -> None:
 
 
 def test_one_worker_keeps_the_name_its_configuration_had() -> None:
-    assert b"share" not in _pack(read_directory(shipped("new-city")))
+    assert set(msgspec.msgpack.decode(_pack(read_directory(shipped("new-city"))))) == {
+        "profiles",
+        "inventory",
+        "time_zone",
+    }
 
 
 def _pack(inventory: dict[str, bytes], share: tuple[int, int] | None = None) -> bytes:
-    files = sorted(shipped("device_profiles").glob("*/profile.toml"))
+    directory = shipped("device_profiles")
+    files = sorted((*directory.glob("*/profile.toml"), *directory.glob("*.toml")))
     profiles = {str(file): file.read_bytes() for file in files}
     return Sources(profiles, inventory, "Asia/Ho_Chi_Minh", share).pack()

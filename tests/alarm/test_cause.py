@@ -6,10 +6,10 @@ from dataclasses import replace
 from time import process_time_ns
 
 import numpy as np
-from city import CABINET, LAMP, City, cabinet_says, city_of
 from district import MINUTE, acquainted, local
 from district import chunk as chunk_of
 from district import run as run_of
+from night_city import CABINET, LAMP, City, cabinet_says, city_of
 
 from gateway.alarm.engine import AlarmEngine
 from gateway.alarms import Alarm, AlarmState

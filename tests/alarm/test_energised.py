@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from city import CABINET, LAMP, cabinet_says, city_of
 from district import MINUTE, batch, local
+from night_city import CABINET, LAMP, cabinet_says, city_of
 
 from gateway.alarm.cabinet import CabinetReports
 from gateway.alarm.circuits import circuits_of

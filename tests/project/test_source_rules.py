@@ -180,7 +180,7 @@ def test_architecture_maps_every_module(modules, texts):
 
 
 def test_what_tests_import_by_name_has_one_name_each(root):
-    """Test directories are no packages: of two modules of one name the first that was found would be taken."""
+    """Test directories are no packages: of two modules of one name the first found is taken."""
     files = [file.name for file in (root / "tests").glob("*/*.py") if not file.name.startswith("test_")]
     seen = Counter(name for name in files if name != "conftest.py")
     _none(f"tests/*/{name}: {count} times" for name, count in seen.items() if count > 1)

@@ -69,6 +69,7 @@ class _Content(msgspec.Struct, array_like=True):
     shining: bytes = b""  # bool[devices]
     lamps: list[lamp_record.Kept] = []
     sensors: sensor_memory.KeptSensors | None = None
+    taken_ns: bytes = b""  # int64[devices]
 
 
 class _Head(msgspec.Struct, array_like=True):
@@ -103,6 +104,7 @@ def pack(engine: AlarmEngine) -> bytes:
         shining=evaluator.shining.tobytes(),
         lamps=[lamp_record.pack(fleet, name, memory) for name, memory in sorted(evaluator.memories.items())],
         sensors=sensor_memory.pack(engine.sensors, fleet),
+        taken_ns=evaluator.timing.taken_ns.tobytes(),
     )
     return zstandard.compress(msgspec.msgpack.encode(content), _COMPRESSION_LEVEL)
 
@@ -122,6 +124,7 @@ def unpack(packed: bytes, engine: AlarmEngine) -> None:
         _unpack_rules(kept, fleet, evaluator)
     if content.lag_ns:
         evaluator.timing.lag_ns = mapped(content.lag_ns, rows, timing.UNHEARD, size)
+        evaluator.timing.taken_ns = mapped(content.taken_ns, rows, 0, size)
         evaluator.shining = mapped(content.shining, rows, 0, size, np.bool_)
     for lamps in content.lamps:
         if lamps.profile in evaluator.memories:

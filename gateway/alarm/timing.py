@@ -1,8 +1,9 @@
 """When a reading was taken, as far as rules believe it. In: live readings in order. Out: times, and which.
 
 A device's clock may be hours off for ever, or until it has synchronised; a radio hands old readings in late.
-Two readings in a row with the same lag tell a slow clock, and are judged at their receive time; one alone
-says nothing of now (field notes 3: late limit on skew-corrected time). Never reads a clock.
+Up to the late limit a reading's own time is believed, less exactly. Beyond it two in a row with the same lag
+tell a slow clock, and are judged at their receive time; one alone says nothing of now, nor do several handed
+in at once (field notes 3: late limit on skew-corrected time).
 """
 
 from __future__ import annotations
@@ -45,10 +46,11 @@ class Times:
 
 
 class Timing:
-    """``lag_ns`` int64[devices]: device time minus receive time of each device's last live reading."""
+    """Of each device's last live reading, int64[devices]: ``lag_ns`` device less receive time, ``taken_ns``."""
 
     def __init__(self, devices: int) -> None:
         self.lag_ns: Int64s = np.full(devices, UNHEARD, dtype=np.int64)
+        self.taken_ns: Int64s = np.zeros(devices, dtype=np.int64)
 
     def of(self, batch: ReadingBatch, live: Int64s, device: Int32s, *, distinct: bool) -> Times:
         """Times of the rows ``live``, which are of ``device``; ``distinct``: of another one each."""
@@ -57,14 +59,17 @@ class Timing:
         skew_ns = batch.skew_ns[live]
         lag_ns = skew_ns if clock.all() else np.where(clock, skew_ns, NO_CLOCK)
         before_ns = exchange(self.lag_ns, device, lag_ns, distinct=distinct)
+        since_ns = time_ns - exchange(self.taken_ns, device, time_ns, distinct=distinct)
         off_ns = np.abs(np.where(clock, skew_ns, 0))
         prompt = clock & (off_ns <= PROMPT_NS)
         if prompt.all():
             return Times(prompt, time_ns, off_ns, prompt, prompt)
         known = before_ns > NO_CLOCK
-        again = clock & known & (np.abs(lag_ns - np.where(known, before_ns, 0)) <= PROMPT_NS)
-        slow = clock & ~prompt & again
-        late = clock & ~prompt & ~again & (off_ns <= max(LATE_INTERVALS * interval_ns, LATE_NS))
+        grown_ns = lag_ns - np.where(known, before_ns, 0)
+        # What was kept and is handed in at once gains on us: its receive times stand while its own go on.
+        again = clock & known & (np.abs(grown_ns) <= PROMPT_NS) & (2 * grown_ns <= np.maximum(since_ns, 0))
+        late = clock & ~prompt & (off_ns <= max(LATE_INTERVALS * interval_ns, LATE_NS))
+        slow = clock & ~prompt & ~late & again
         received = slow | (~clock & (before_ns <= NO_CLOCK))
         times_ns = np.where(received, batch.received_ns[live], time_ns)
         own = prompt | late

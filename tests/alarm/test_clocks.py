@@ -90,6 +90,12 @@ def test_readings_handed_in_hours_late_raise_nothing() -> None:
     assert judged([lagging(n / 60, 420 - 15 * n, 270.0) for n in range(6)]) == []
 
 
+def test_readings_kept_for_minutes_and_handed_in_at_once_are_judged_by_their_own_times() -> None:
+    """A slow clock's lag would not shrink from one to the next."""
+    (raised,) = judged([lagging(n / 60, 4 - n, 270.0) for n in range(3)])
+    assert (raised.onset_ns, raised.time_ns) == (NIGHT - 4 * MINUTE, NIGHT - 3 * MINUTE + S)
+
+
 def test_a_reading_that_came_twice_is_one_sample() -> None:
     """The second copy is stored some nanoseconds later, so that both are kept."""
     rows = [volts(270, NIGHT, own=True), volts(270, NIGHT + 2 * MINUTE, own=True)]

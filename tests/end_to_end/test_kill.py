@@ -20,9 +20,10 @@ from gateway.model import nanoseconds
 
 MESSAGES, LAMPS, ALARMING = 20_000, 40, 8
 ROUNDS = MESSAGES // LAMPS
-STEP_MS = 30_000
-CYCLE, HIGH = 50, range(10, 20)
-"""Of every 50 readings of an alarming lamp, ten are far above the limit: five minutes of event time."""
+STEP_MS = 3_000
+CYCLE, HIGH = 100, range(20, 60)
+"""Of every 100 readings of an alarming lamp, 40 are far above the limit: two minutes of event time. All of it
+is less than half an hour: what is older when it comes was kept back, and is not judged."""
 PACE = 200
 KILLS = 3
 

@@ -56,9 +56,13 @@ def _ended(pid: int) -> bool:
         return True
 
 
+APART_MS = 30_000
+"""Between those of ``reading``, which begin twenty minutes ago: late, but not too late to be judged."""
+
+
 def reading(device: str, turn: int, volts: float = 225) -> tuple[str, bytes]:
     """Every value its own, half a minute after the one before."""
-    at_ms = time.time_ns() // 1_000_000 - 3_600_000 + turn * STEP_MS
+    at_ms = time.time_ns() // 1_000_000 - 1_200_000 + turn * APART_MS
     document = {"ts": at_ms, "u": volts + turn / 1000, "n": turn}
     return f"city/hoa-phu/luminaire/{device}/up", json.dumps(document).encode()
 
@@ -133,10 +137,8 @@ def test_operators_see_one_gateway(mosquitto: Mosquitto, plant_on: Callable[...,
     plant.until(lambda figures: figures["messages"]["stored"] == 43)
     assert len(plant.citylight("history", "NEW-1", "supply_voltage", "--json").json) == 3
     with Ear(mosquitto, "ioc/heartbeat", "ioc/alarms/#") as ioc:
-        ioc.until(lambda came: sum(m.topic == "ioc/heartbeat" for m in came) >= 3)
-        beats = ioc.documents("ioc/heartbeat")
-        assert all(beat["alarms"] == beats[0]["alarms"] for beat in beats)
-        assert sum(beats[0]["alarms"].values()) == len(high)
+        beats = lambda: [sum(beat["alarms"].values()) for beat in ioc.documents("ioc/heartbeat")]  # noqa: E731
+        ioc.until(lambda _: beats()[-3:] == [len(high)] * 3)  # what a worker says reaches it a little later
         assert {state["asset"] for state in ioc.documents("ioc/alarms/")} == set(high)
 
     assert plant.citylight("alarms", "faults", "--json").json == []

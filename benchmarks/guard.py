@@ -28,9 +28,9 @@ WARM_UP_BLOCKS: Final = 8  # until the memory of redeliveries is full
 REFERENCE_ROUNDS: Final = 20_000
 
 LIMITS: Final = {
-    "python_calls_per_message": 2.6,
-    "python_calls_per_block": 1100.0,
-    "c_calls_per_message": 15.0,
+    "python_calls_per_message": 1.4,
+    "python_calls_per_block": 1250.0,
+    "c_calls_per_message": 2.8,
     "peak_bytes_per_message": 1600.0,
     "blocks_held_per_message": 0.1,
     "blocks_left_per_message": 0.02,

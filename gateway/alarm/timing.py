@@ -46,7 +46,7 @@ class Times:
 
 
 class Timing:
-    """Of each device's last live reading, int64[devices]: ``lag_ns`` device less receive time, ``taken_ns``."""
+    """Each device's last live reading, int64[devices]: ``lag_ns`` device less receive time, ``taken_ns``."""
 
     def __init__(self, devices: int) -> None:
         self.lag_ns: Int64s = np.full(devices, UNHEARD, dtype=np.int64)

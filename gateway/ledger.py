@@ -30,10 +30,26 @@ DROPPED = "dropped"
 LOSS = "loss"
 """Fact, with a sequence: damaged records that begin there are named in the journal."""
 
+BELIEVED = "believed_time"
+"""Fact: the wall time up to which history may be let go."""
+
 DAY_NS = 86_400 * 1_000_000_000
 DELIVERED_KEEP_NS = 7 * DAY_NS
 FORGOTTEN_MAX = 500
 """Alarms, faults and entries forgotten with one snapshot at most: a commit stays short."""
+
+
+def believed_ns(connection: sqlite3.Connection, wall_ns: int, elapsed_ns: int) -> int:
+    """Wall time to forget by, ``elapsed_ns`` after it was last asked for.
+
+    A clock that jumps ahead would let go of years in an instant and for good; so this follows it
+    at twice our own pace at most. After a stop it lags by as much, and history is kept a little longer.
+    """
+    known_ns = facts.get(connection, BELIEVED)
+    if known_ns is None or wall_ns > known_ns:
+        known_ns = wall_ns if known_ns is None else min(wall_ns, known_ns + 2 * elapsed_ns)
+        facts.put(connection, BELIEVED, known_ns)
+    return min(wall_ns, known_ns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +87,7 @@ class SqliteAlarmLedger:
         self._teller = teller
         self._clock = clock
         self._wake = wake
+        self._forgot_ns = clock.elapsed_ns()
 
     async def commit(
         self,
@@ -99,13 +116,19 @@ class SqliteAlarmLedger:
             if snapshot is not None:
                 cursors.put_snapshot(connection, "alarm", position, snapshot)
                 passing(Failpoint.SNAPSHOT)
-                outbox.forget(connection, delivered_before_ns=now_ns - DELIVERED_KEEP_NS)
-                self._retention.forget(connection, now_ns)
+                self._forget(connection, now_ns)
             return bool(told)
 
         if await self._database.transact(work):
             passing(Failpoint.RECORDED)
             self._wake()
+
+    def _forget(self, connection: sqlite3.Connection, wall_ns: int) -> None:
+        elapsed_ns = self._clock.elapsed_ns()
+        now_ns = believed_ns(connection, wall_ns, elapsed_ns - self._forgot_ns)
+        self._forgot_ns = elapsed_ns
+        outbox.forget(connection, delivered_before_ns=now_ns - DELIVERED_KEEP_NS)
+        self._retention.forget(connection, now_ns)
 
 
 class SqliteStoreLedger:

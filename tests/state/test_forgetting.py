@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from gateway.alarm.repair import Repairs
 from gateway.alarms import Alarm, AlarmState, Sample
-from gateway.ledger import DAY_NS, Retention
+from gateway.ledger import DAY_NS, Retention, believed_ns
 from gateway.model import Severity
 from gateway.state import alarms, audit, faults
 from gateway.state.database import connect, migrate
@@ -75,6 +75,16 @@ def test_a_fault_is_forgotten_after_its_end_and_never_while_its_clock_runs(db: s
     faults.record(db, [(n, fault) for n, fault in enumerate(found)])
     KEEP.forget(db, NOW)
     assert [fault.id for fault in faults.listing(db, running=False, limit=9)] == ["a2"]
+
+
+def test_a_wall_clock_that_jumps_lets_nothing_go(db: sqlite3.Connection) -> None:
+    """Forty years ahead and right again; a stop of a month is made up at twice the pace."""
+    second = 1_000_000_000
+    assert believed_ns(db, NOW, 0) == NOW
+    assert believed_ns(db, NOW + 14_600 * DAY_NS, 30 * second) == NOW + 60 * second
+    assert believed_ns(db, NOW - 3650 * DAY_NS, second) == NOW - 3650 * DAY_NS
+    assert believed_ns(db, NOW + 40 * second, 10 * second) == NOW + 40 * second
+    assert believed_ns(db, NOW + 31 * DAY_NS, DAY_NS) == NOW + 2 * DAY_NS + 60 * second
 
 
 def test_leaving_the_trail_is_written_in_it_once_a_day(db: sqlite3.Connection) -> None:

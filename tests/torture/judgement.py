@@ -20,7 +20,7 @@ from typing import Any
 import msgspec
 import numpy as np
 from journal_files import records
-from readings import EVIL, FLOOD, HOLD_MS, Issued, Script
+from readings import EVIL, FLOOD, Issued, Script
 from servers import InfluxDB, get
 
 from gateway import ledger, settings, wiring
@@ -36,13 +36,17 @@ EXAMPLES_MAX = 20
 TAGS = {"device", "area", "feeder", "profile", "datum"}
 
 
+LATE_NS = 1_800_000_000_000
+"""A reading older than this when it comes raises nothing."""
+
+
 @dataclass
 class Fates:
     """What became of each number; ``wrong`` says in words what must not be."""
 
     stored: Counter[int] = field(default_factory=Counter)
     quarantined: set[int] = field(default_factory=set)
-    clock: set[int] = field(default_factory=set)
+    clock: set[int] = field(default_factory=set)  # came by a clock of ours that was wrong, or very late
     wrong: dict[int, str] = field(default_factory=dict)
     foreign: list[str] = field(default_factory=list)
 
@@ -99,7 +103,7 @@ def judge_point(
     fields = {name: value for name, value in point.items() if name not in TAGS}
     received_ns, quality = fields.pop("received_at"), fields.pop("quality", "")
     doubted = "time=clock" in quality
-    if doubted:
+    if doubted or abs(received_ns - due.time_ns) > LATE_NS:
         fates.clock.add(number)
     at_ns = received_ns if doubted else due.time_ns
     if fields != due.fields or point["device"] != due.device:
@@ -225,7 +229,7 @@ def silent(
             if high and _sure(script, fates, [*high, number]) and before is not None:
                 held_ms = script.time_ms(high[-1]) - script.time_ms(high[0])
                 onset = np.datetime64(script.time_ms(high[0]) * 1_000_000, "ns")
-                if held_ms >= HOLD_MS and (f"LP-{lamp + 1}", f"{onset}Z") not in onsets:
+                if held_ms >= script.hold_ms and (f"LP-{lamp + 1}", f"{onset}Z") not in onsets:
                     due.append(f"LP-{lamp + 1} since {onset}")
             high = []
     return due

@@ -157,9 +157,10 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--lamps", type=int, required=True)
     parser.add_argument("--start-ms", type=int, required=True)
+    parser.add_argument("--step-ms", type=int, required=True)
     parser.add_argument("--rate", type=float, required=True)
     options = parser.parse_args()
-    Oracle(options.port, Script(options.lamps, options.start_ms), options.rate).run()
+    Oracle(options.port, Script(options.lamps, options.start_ms, options.step_ms), options.rate).run()
 
 
 if __name__ == "__main__":

@@ -15,10 +15,8 @@ ALARMING: Final = 8
 """The first lamps; of every ``CYCLE`` readings of theirs ``HIGH`` are far above the limit of 264 V."""
 CYCLE: Final = 50
 HIGH: Final = range(10, 20)
-HOLD_MS: Final = 60_000
-STEP_MS: Final = 30_000
-TURNS_MAX: Final = 4800
-"""Forty hours of event time, within the profile's window of forty-eight."""
+HOLD_STEPS: Final = 2
+"""Readings above the limit before it is an alarm: the hold time of the run's own rule."""
 POISON: Final = 10
 """One message in so many is poison, of lamps that do not alarm."""
 EVIL: Final = 'x",water_level=99i 1790000000000000000 flood,device=FL-9 \\'
@@ -54,10 +52,18 @@ def fraction(number: int, which: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """All messages of one run; ``start_ms`` is the event time of the first."""
+    """All messages of one run; ``start_ms`` is the event time of the first, a turn of all lamps ``step_ms``.
+
+    Event time goes on at the pace of the run: what is older when it comes was kept back, and raises nothing.
+    """
 
     lamps: int
     start_ms: int
+    step_ms: int = 500
+
+    @property
+    def hold_ms(self) -> int:
+        return HOLD_STEPS * self.step_ms
 
     def lamp(self, number: int) -> int:
         return number % self.lamps
@@ -68,7 +74,7 @@ class Script:
 
     def time_ms(self, number: int) -> int:
         """One step a turn; lamps are a millisecond apart, so no two messages share a time."""
-        return self.start_ms + (number // self.lamps) * STEP_MS + self.lamp(number)
+        return self.start_ms + (number // self.lamps) * self.step_ms + self.lamp(number)
 
     def high(self, number: int) -> bool:
         turn = number // self.lamps + self.lamp(number) * CYCLE // ALARMING

@@ -23,13 +23,14 @@ from typing import Any
 
 from between import Between
 from plant import Ear, Plant
-from readings import STEP_MS, TURNS_MAX, Script
+from readings import Script
 from servers import InfluxDB, Mosquitto, Server
 
 from gateway.control.client import ControlClient, GatewayNotRunning
 
 HERE = Path(__file__).parent
-LAMPS_MIN = 200
+LAMPS = 200
+RULES = '[[override]]\nrule = "supplyVoltageTooHigh"\nprofile = "luminaire-controller"\nhold_s = {}\n'
 RESTART_S = 0.2
 LOOK_S = 0.05
 SAMPLE_S = 1.0
@@ -172,6 +173,7 @@ class Oracle:
     def __init__(self, port: int, script: Script, rate: float) -> None:
         command = [sys.executable, str(HERE / "oracle.py"), "--port", str(port), "--rate", str(rate)]
         command += ["--lamps", str(script.lamps), "--start-ms", str(script.start_ms)]
+        command += ["--step-ms", str(script.step_ms)]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self._hear()
 
@@ -216,9 +218,8 @@ class Stage:
         self.disk = Disk(
             directory / "disk", DISK_BYTES_MIN + int(rate * seconds) * DISK_BYTES_A_MESSAGE, stack
         )
-        lamps = max(LAMPS_MIN, int(rate * seconds / TURNS_MAX) + 1)
-        turns = int(rate * seconds / lamps) + 1
-        self.script = Script(lamps, time.time_ns() // 1_000_000 - (turns + 20) * STEP_MS)
+        step_ms = round(1000 * LAMPS / rate)
+        self.script = Script(LAMPS, time.time_ns() // 1_000_000 - 20 * step_ms, step_ms)
         self.broker = Mosquitto(directory / "broker", settings=IN_FLIGHT)
         self.ioc = stack.enter_context(Mosquitto(directory / "ioc"))
         self.store = InfluxDB(directory / "store")
@@ -227,7 +228,8 @@ class Stage:
             stack.callback(self._end, server)
         self.store.create("city")
         self.between = stack.enter_context(Between(self.store.port))
-        self.gateway = Gateway(self.disk.directory / "plant", self._sections(), lamps)
+        self.gateway = Gateway(self.disk.directory / "plant", self._sections(), LAMPS)
+        (self.gateway.inventory / "rules.toml").write_text(RULES.format(self.script.hold_ms / 1000))
         self.archive = self.disk.directory / "archive"
         self.keeper = Keeper(self.gateway, self.archive)
         self.keeper.start()

@@ -176,11 +176,12 @@ class Naive:
         device, time_ns = r["device"], r["time"]
         if r.get("replayed") or time_ns <= self.latest.get(device, -1):
             return []
-        self.latest[device] = time_ns
+        since, self.latest[device] = time_ns - self.latest.get(device, 0), time_ns
         skew = r.get("skew", 0)
         before, self.lag[device] = self.lag.get(device), skew
         margin, own = abs(skew), True
-        if margin > MINUTE and before is not None and abs(skew - before) <= MINUTE:
+        same = before is not None and abs(skew - before) <= MINUTE and 2 * (skew - before) <= since
+        if margin > 30 * MINUTE and same:
             time_ns, margin, own = time_ns - skew, 0, False  # a slow clock: judged when it speaks
         elif margin > 30 * MINUTE:
             return []

@@ -48,13 +48,13 @@ def silent_groups(
     due: Bools,
     missing: Int64s,
     loss: Float64s,
+    waiting: Bools,
 ) -> list[Group]:
-    """Groups that explain the missing reports of the devices ``due``; each circuit is in one at most."""
-    at = np.flatnonzero(due & (of_device != BENCH))
-    circuit = of_device[at]
-    owed = missing[at]
-    columns = np.ones(len(at)), owed > 0, owed * -np.log10(loss[at])
-    tally = _Tally(*(_summed(circuit, column, len(circuits)) for column in columns))
+    """Groups that explain the missing reports of the devices ``due``; each circuit is in one at most.
+
+    Devices that are ``waiting``, because the radio seems to fail, make no group, but may be about to be one.
+    """
+    tally = _tally(circuits, of_device, due & ~waiting, missing, loss)
     if not (tally.silent >= options.silent_share * np.maximum(tally.due, 1)).any():
         return []
     cabinets = int(circuits.cabinet.max(initial=BENCH)) + 1
@@ -87,7 +87,17 @@ def silent_groups(
         for c in np.flatnonzero(silent["circuit"]).tolist()
         if int(circuits.feeder[c]) not in taken
     ]
+    if groups and waiting.any():
+        tally = _tally(circuits, of_device, due, missing, loss)
     return _without_growing(groups, circuits, tally.growing(options))
+
+
+def _tally(circuits: Circuits, of_device: Int32s, due: Bools, missing: Int64s, loss: Float64s) -> _Tally:
+    """Of each circuit."""
+    at = np.flatnonzero(due & (of_device != BENCH))
+    circuit, owed = of_device[at], missing[at]
+    columns = np.ones(len(at)), owed > 0, owed * -np.log10(loss[at])
+    return _Tally(*(_summed(circuit, column, len(circuits)) for column in columns))
 
 
 def _without_growing(groups: list[Group], circuits: Circuits, growing: Bools) -> list[Group]:

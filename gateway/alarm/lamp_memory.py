@@ -20,7 +20,7 @@ HOUR_NS: Final = 3_600_000_000_000
 PAIR_H_MAX: Final = 3.0
 """Readings further apart say nothing of what happened between them: a night, an outage."""
 
-CUTS_APART: Final = 3.0  # power may have gone so often between two readings that are a day apart
+CUTS: Final = 3.0  # power may have gone so often between two readings: a recloser tries three times
 SELF_TEST_STARTS: Final = 3  # a unit that tests itself after a supply loss counts so many for one
 NOTED_ROWS_MAX: Final = 4096
 METER_STEPS_WH: Final = 3.0  # energy expected between two readings must be told from the register's steps
@@ -30,7 +30,6 @@ WEIGHT_MAX: Final = 64  # samples after which what is normal follows slowly
 NIGHTS: Final = 3
 MATCHED_MIN, DIMMED_MIN = 4, 2  # samples of a night that followed the programme, and none that did not
 CIRCUIT_MIN: Final = 4  # lamps of which half tell of a supply loss
-STARTS_COUNTED_MAX: Final = 10_000
 PF_LEVELS, PF_LIMITS = (10.0, 50.0), (0.60, 0.85)  # TALQ's example of a threshold by level
 PF_LEVEL_MIN, PF_POWER_MIN_W = 50.0, 20.0
 _TIME, _POWER, _ENERGY, _HOURS, _STARTS = range(5)
@@ -125,7 +124,7 @@ class LampMemory:
             elif name == "metering_deviation":
                 out[k] = np.where(near, _metering(before, now, hours, sight.expected_w), np.nan)
             elif name == "energy_lost":
-                out[k] = self._energy_lost(sight, before, now, np.where(near, 1.0, CUTS_APART))
+                out[k] = self._energy_lost(sight, before, now)
             elif name == "starts_beyond_plan":
                 out[k] = self.excess[sight.local]
             elif name == "power_factor_margin":
@@ -155,7 +154,9 @@ class LampMemory:
         self._noted, self._noted_rows = [], 0
         rows = local.astype(np.int64)
         rose = np.flatnonzero(starts > 0)
-        counted = np.minimum(starts[rose], STARTS_COUNTED_MAX).astype(np.int32)
+        # One return of power no circuit knows of may be behind all that one reading brought: never enough.
+        most = max(self._options.cycling_starts_min - 1, 1)
+        counted = np.minimum(starts[rose], most).astype(np.int32)
         np.add.at(self.starts[:, 0], rows[rose], counted)
         told = (steady > 0) & ~np.isnan(level)
         wrong = np.abs(level - due) > self._options.dimming_tolerance
@@ -248,15 +249,15 @@ class LampMemory:
         proves &= sight.steady
         return np.where(proves, off, np.nan)
 
-    def _energy_lost(self, sight: Sight, before: Float64s, now: Float64s, cuts: Float64s) -> Float64s:
-        """Wh a register went back by, beyond what a controller that saves now and then loses at a cut."""
+    def _energy_lost(self, sight: Sight, before: Float64s, now: Float64s) -> Float64s:
+        """Wh a register went back by, beyond what a controller that saves now and then loses at cuts."""
         lost = before[:, _ENERGY] - now[:, _ENERGY]
         told = ~np.isnan(lost) & (now[:, _HOURS] >= before[:, _HOURS] - 1.0)  # a new controller counts anew
         if not (lost > 0.0).any():
             return np.where(told, 0.0, np.nan)
         factor = self.factor[sight.local]
         most_w = self._rated_w[sight.asset] * np.where(np.isnan(factor), 2.0, 1.1 * factor)
-        rolled_back = lost <= most_w * cuts * (self._options.energy_saved_s / 3600.0)
+        rolled_back = lost <= most_w * CUTS * (self._options.energy_saved_s / 3600.0)
         return np.where(told, np.where(rolled_back, 0.0, lost), np.nan)
 
 

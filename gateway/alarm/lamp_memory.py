@@ -116,13 +116,16 @@ class LampMemory:
         before = exchange(self.last, sight.local, now, distinct=sight.distinct)
         hours = (now[:, _TIME] - before[:, _TIME]) / HOUR_NS
         near = (hours > 0.0) & (hours <= PAIR_H_MAX)
-        self._note(sight, now, np.where(near, now[:, _STARTS] - before[:, _STARTS], np.nan))
+        starts = np.where(near, now[:, _STARTS] - before[:, _STARTS], np.nan)
+        self._note(sight, now, starts)
         out = np.empty((len(self._derived), len(sight.local)))
         for k, name in enumerate(self._derived):
             if name == "dimming_deviation":
                 out[k] = self._dimming(sight)
             elif name == "metering_deviation":
-                out[k] = np.where(near, _metering(before, now, hours, sight.expected_w), np.nan)
+                # Where power was away in between, the register lost what it had not saved.
+                whole = near & ~(starts > 0)
+                out[k] = np.where(whole, _metering(before, now, hours, sight.expected_w), np.nan)
             elif name == "energy_lost":
                 out[k] = self._energy_lost(sight, before, now)
             elif name == "starts_beyond_plan":

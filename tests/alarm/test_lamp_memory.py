@@ -116,6 +116,16 @@ def test_a_register_that_rolls_back_by_an_hour_is_no_fault_and_by_more_is_one() 
     assert ("meteringFault", "raised") in street.until(EVENING + 45, energy=-400.0)
 
 
+def test_what_a_register_loses_at_two_cuts_in_a_row_is_no_metering_fault() -> None:
+    """18 of 25 Wh were not saved when power went, between these readings and again between the next."""
+    street = Street()
+    street.until(EVENING)
+    for minute in (EVENING + 15, EVENING + 30):
+        street.energy_wh -= 18.0
+        street.starts += 1
+        assert street.until(minute) == []
+
+
 def test_a_stuck_dimmer_is_a_fault_only_of_a_lamp_that_kept_its_programme() -> None:
     street = Street()
     assert street.until(NEXT) == []  # one night as planned

@@ -14,7 +14,18 @@ from gateway.fleet import Fleet
 from gateway.model import Int64s, rfc3339
 from simulators.astronomy import DAY_NS, MINUTE_NS
 from simulators.district import Plans
-from simulators.fault import ALWAYS, DARK, DIMMED, KINDS, LIT, POWERED, UNPOWERED, Fault
+from simulators.fault import (
+    ALWAYS,
+    DARK,
+    DARKENING,
+    DIMMED,
+    KINDS,
+    LIGHTING,
+    LIT,
+    POWERED,
+    UNPOWERED,
+    Fault,
+)
 from simulators.light_plan import LightPlan, Steps
 
 INTERVALS = 1.5
@@ -100,7 +111,10 @@ class Truth:
         """When a perfect observer could first tell, and when 1.5 reports would have told; None if never."""
         end_ns = min(fault.to_ns, fault.from_ns + SEARCHED_NS, self._until_ns)
         self._plans.cover(fault.from_ns + SEARCHED_NS)
-        shows = _shows(self._plans.nominal(row), KINDS[fault.kind].shows)
+        # What another fault leaves without power, or gives it, shows nothing of its own until that is over.
+        own = fault.kind in DARKENING | LIGHTING
+        plan = self._plans.nominal(row) if own else self._plans.at(row)
+        shows = _shows(plan, KINDS[fault.kind].shows)
         first_ns = shows.first_positive_ns(fault.from_ns, end_ns)
         if first_ns is None:
             return None

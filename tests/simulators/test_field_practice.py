@@ -356,6 +356,20 @@ def test_a_contactor_that_stays_open_leaves_the_lamps_dark_with_live_mains(
     assert min(p["u"] for payload in during for p in payload["phases"]) > 200
 
 
+def test_of_a_lamp_without_power_nobody_can_tell_that_its_radio_died(
+    city: Fleet, profiles: dict[str, Profile]
+) -> None:
+    """Its silence is evidence only while the phase is energised (field notes 2)."""
+    _, cabinet, (lamp, *_) = a_feeder(city, switched=False)
+    row = np.array([city.asset_row[lamp]], dtype=np.int32)
+    cut = Targets(city).fault("supply_loss", cabinet, NOON + 7 * HOUR_NS, NOON + 10 * HOUR_NS)
+    silent = Fault("silence", row, NOON + 8 * HOUR_NS, NOON + 30 * HOUR_NS, 1.0)
+    simulation = Simulation(city, profiles, [cut, silent], 1, NOON)
+    found = {entry["type"]: entry for entry in simulation.truth(NOON + 24 * HOUR_NS)}
+    assert nanoseconds(found["supplyLoss"]["detectable_from"]) == cut.from_ns
+    assert nanoseconds(found["communicationFailure"]["detectable_from"]) == cut.to_ns
+
+
 @pytest.mark.parametrize(("kind", "field", "low", "high"), [
     ("head_failure", "p", 0.4, 0.6),
     ("power_low", "p", 0.6, 0.7),

@@ -57,7 +57,7 @@ class AlarmEngine:
     ) -> None:
         specs, options = tuple(specs), options or AlarmOptions()
         self.fleet = fleet
-        self.expectation = Expectation(fleet)
+        self.expectation = Expectation(fleet, options)
         self.evaluator = Evaluator(fleet, specs, self.expectation, options)
         self.sky = DarkSky(fleet, options.photocell_share)
         self.circuits = circuits = circuits_of(fleet)

@@ -14,11 +14,11 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from gateway.alarm.expected import Expectation, Light, lit
+from gateway.alarm.expected import Expectation, Light
 from gateway.alarm.lamp_memory import LampMemory, Sight
 from gateway.alarm.options import AlarmOptions
 from gateway.alarm.order import live_in_order, occurrences
-from gateway.alarm.rule import METER_GUARD_W, RuleTable, head_shares, limits, table
+from gateway.alarm.rule import RuleTable, head_shares, limits, table
 from gateway.alarm.scene import Circumstances, Scene, broken
 from gateway.alarm.timing import Times, Timing
 from gateway.fleet import BENCH, Fleet
@@ -103,7 +103,7 @@ class Evaluator:
         self.heads = head_shares(fleet, options.heads_margin)
         self._expectation = expectation
         spec_of = {spec.name: spec for spec in specs}
-        self.tables = {name: table(spec, fleet) for name, spec in spec_of.items()}
+        self.tables = {name: table(spec, fleet, options) for name, spec in spec_of.items()}
         self.seen: dict[str, Float32s] = {}
         self.local = np.zeros(len(fleet.devices), dtype=np.int32)  # device row -> row in its RuleState
         self.states: dict[str, RuleState] = {}
@@ -120,7 +120,7 @@ class Evaluator:
                 self.memories[name] = LampMemory(spec_of[name], rules.derived, rows, fleet, options)
         # Lamps that were lit when last heard, for telling a dark sky from a fault.
         self.shining = np.zeros(len(fleet.devices), dtype=np.bool_)
-        self.timing = Timing(len(fleet.devices))
+        self.timing = Timing(len(fleet.devices), options)
         self.busy = np.zeros(len(fleet.devices), dtype=np.bool_)
         self.latest_ns = np.full(len(fleet.devices), TIME_ABSENT, dtype=np.int64)
         # Assets whose circuit has had time for boot and self-tests; before, no lamp is judged by its light.
@@ -188,7 +188,7 @@ class Evaluator:
             standby_w = self._expectation.standby_w[known]
             power = programme = told = always
             if rules.power_row >= 0:
-                lamps_lit = lit(values[rules.power_row], standby_w)
+                lamps_lit = self._expectation.lit(values[rules.power_row], standby_w)
                 self.shining[device] = lamps_lit
             if rules.of_expected or rules.remembers:
                 level = due.level_due
@@ -196,7 +196,7 @@ class Evaluator:
                     measured = values[rules.level_row]
                     level = np.where(np.isnan(measured), level, measured)
                 expected_w = self._expectation.expected_power_w(known, level)
-                told = expected_w - standby_w >= METER_GUARD_W
+                told = expected_w - standby_w >= rules.meter_guard_w
                 if rules.remembers:
                     memory, local = self.memories[rules.profile], self.local[device]
                     factor = memory.factor[local]

@@ -13,7 +13,7 @@ import numpy as np
 
 from gateway.alarm.evaluator import Evaluator
 from gateway.alarm.expected import Expectation, ExpectedState, Light, Supply, Why
-from gateway.alarm.rule import METER_GUARD_W, RuleTable, limits
+from gateway.alarm.rule import RuleTable, limits
 from gateway.errors import OrderRefused
 from gateway.fleet import Fleet
 from gateway.model import TIME_ABSENT, Float64s, Rule, When, rfc3339
@@ -125,7 +125,7 @@ class _View:
             return "its circuit has no power, or has it again for too short a time"
         if self._table.dark_only[k] and self._excused:
             return "its circuit, a crew or a dark sky accounts for light by day"
-        faint = float(self._expected_w[0] - self._standby_w[0]) < METER_GUARD_W
+        faint = float(self._expected_w[0] - self._standby_w[0]) < self._table.meter_guard_w
         if k in self._table.missing and faint:
             return "the power expected can not be told from standby"
         broken = value > raise_at if rule.above else value < raise_at

@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from gateway.alarm.options import AlarmOptions
+from gateway.alarm.options import CYCLING_NIGHTS_MAX, AlarmOptions
 from gateway.alarm.order import exchange
 from gateway.fleet import BENCH, Fleet
 from gateway.model import Bools, Float64s, Int32s, Int64s, ProfileSpec
@@ -27,12 +27,9 @@ METER_STEPS_WH: Final = 3.0  # energy expected between two readings must be told
 DIMMED_BELOW: Final = 90.0
 RATIOS: Final = (0.4, 2.2)  # beyond, a lamp is faulty and not merely another type
 WEIGHT_MAX: Final = 64  # samples after which what is normal follows slowly
-NIGHTS: Final = 3
 MATCHED_MIN, DIMMED_MIN = 4, 2  # samples of a night that followed the programme, and none that did not
 CIRCUIT_MIN: Final = 4  # lamps of which half tell of a supply loss
 STARTS_COUNTED_MAX: Final = 10_000
-PF_LEVELS, PF_LIMITS = (10.0, 50.0), (0.60, 0.85)  # TALQ's example of a threshold by level
-PF_LEVEL_MIN, PF_POWER_MIN_W = 50.0, 20.0
 _TIME, _POWER, _ENERGY, _HOURS, _STARTS = range(5)
 _PER_MILLE: Final = 1000.0
 _NO_RATIOS: Final = np.array([0, 0, np.iinfo(np.int32).max, 0], dtype=np.int64)
@@ -65,8 +62,8 @@ class LampMemory:
 
     ``factor`` [d]: power of the lamp over what its type lets expect (unit spread, constant light, a wrong
     type in the inventory), NaN until it has shown it. ``followed`` [d]: it has kept its programme for a
-    night. ``starts`` [d, NIGHTS]: switch-ons while light was due, tonight first; ``excess`` [d]: those beyond
-    plan of the second worst night.
+    night. ``starts`` [d, CYCLING_NIGHTS_MAX]: switch-ons while light was due, tonight first; ``excess`` [d]:
+    those beyond plan that as many nights as count had at least.
     """
 
     def __init__(
@@ -94,7 +91,7 @@ class LampMemory:
         self.weight = np.zeros(count, dtype=np.int32)
         # Power over expected, in per mille, since it was last looked at: how many, sum, least, most.
         self.ratios = np.tile(_NO_RATIOS, (count, 1))
-        self.starts = np.zeros((count, NIGHTS), dtype=np.int32)
+        self.starts = np.zeros((count, CYCLING_NIGHTS_MAX), dtype=np.int32)
         self.excess: Float64s = np.zeros(count)
         self.followed: Bools = np.zeros(count, dtype=np.bool_)
         self.kept = np.zeros(
@@ -129,9 +126,7 @@ class LampMemory:
             elif name == "starts_beyond_plan":
                 out[k] = self.excess[sight.local]
             elif name == "power_factor_margin":
-                told = (sight.level >= PF_LEVEL_MIN) & (now[:, _POWER] >= PF_POWER_MIN_W)
-                limit = np.interp(sight.level, PF_LEVELS, PF_LIMITS)
-                out[k] = np.where(told, np.abs(sight.values[self._factor_row]) - limit, np.nan)
+                out[k] = self._power_factor(sight, now[:, _POWER])
         return out
 
     def _note(self, sight: Sight, now: Float64s, starts: Float64s) -> None:
@@ -174,7 +169,7 @@ class LampMemory:
             whole = (dimmed >= DIMMED_MIN) | ~self._dims[np.maximum(asset, 0)]
             self.followed |= (matched >= MATCHED_MIN) & (deviated == 0) & whole & (asset != BENCH)
             self.kept[:] = 0
-            shift = min(night - self.night, NIGHTS) if self.night else 0
+            shift = min(night - self.night, CYCLING_NIGHTS_MAX) if self.night else 0
             self.starts = np.roll(self.starts, shift, axis=1)
             self.starts[:, :shift] = 0
             self.night = night
@@ -221,9 +216,9 @@ class LampMemory:
         self.ratios[rows] = _NO_RATIOS
 
     def _settle_starts(self, circuit: Int32s) -> None:
-        """The second worst night's starts, without those that half of the circuit had: supply losses."""
-        limit = self._options.cycling_starts_min
-        candidates = np.flatnonzero((self.starts >= limit).any(axis=1))
+        """Starts that so many nights had at least, without those half of the circuit had: supply losses."""
+        limit, nights = self._options.cycling_starts_min, self._options.cycling_nights
+        candidates = np.flatnonzero((self.starts[:, :nights] >= limit).any(axis=1))
         self.excess[:] = 0.0
         for number in np.unique(circuit[candidates]).tolist():
             rows = (
@@ -231,10 +226,10 @@ class LampMemory:
                 if number != BENCH
                 else candidates[circuit[candidates] == BENCH]
             )
-            beyond = self.starts[rows]
+            beyond = self.starts[rows, :nights]
             if number != BENCH and len(rows) >= CIRCUIT_MIN:
                 beyond = beyond - SELF_TEST_STARTS * np.median(beyond, axis=0)
-            self.excess[rows] = np.sort(beyond, axis=1)[:, -2]
+            self.excess[rows] = np.sort(beyond, axis=1)[:, -self._options.cycling_nights_min]
 
     def _dimming(self, sight: Sight) -> Float64s:
         """Points off the level due; what is as due proves nothing of a lamp that never kept its programme.
@@ -247,6 +242,14 @@ class LampMemory:
         proves &= sight.judged
         proves &= sight.steady
         return np.where(proves, off, np.nan)
+
+    def _power_factor(self, sight: Sight, power_w: Float64s) -> Float64s:
+        """Power factor above the limit of its level: TALQ has a curve, and light that tells it apart."""
+        own = self._options
+        told = (sight.level >= own.power_factor_light_pct) & (power_w >= own.power_factor_w_min)
+        levels = own.power_factor_low_pct, own.power_factor_high_pct
+        limit = np.interp(sight.level, levels, (own.power_factor_low, own.power_factor_high))
+        return np.where(told, np.abs(sight.values[self._factor_row]) - limit, np.nan)
 
     def _energy_lost(self, sight: Sight, before: Float64s, now: Float64s, cuts: Float64s) -> Float64s:
         """Wh a register went back by, beyond what a controller that saves now and then loses at a cut."""

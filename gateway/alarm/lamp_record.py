@@ -51,8 +51,9 @@ def unpack(kept: Kept, fleet: Fleet, memory: LampMemory) -> None:
     memory.asset[new] = np.array(assets, dtype=np.int32)[old]
     for name in _ARRAYS:
         array: np.ndarray[Any, Any] = getattr(memory, name)
-        content = np.frombuffer(kept.arrays[name], dtype=array.dtype)
-        array[new] = content.reshape(len(kept.devices), *array.shape[1:])[old]
+        content = np.frombuffer(kept.arrays.get(name, b""), dtype=array.dtype)
+        if content.size == len(kept.devices) * (array.size // max(len(array), 1)):  # not of an earlier shape
+            array[new] = content.reshape(len(kept.devices), *array.shape[1:])[old]
 
 
 def _described(fleet: Fleet, assets: Int32s | list[int]) -> list[str]:

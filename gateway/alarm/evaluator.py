@@ -104,6 +104,7 @@ class Evaluator:
         self._expectation = expectation
         spec_of = {spec.name: spec for spec in specs}
         self.tables = {name: table(spec, fleet, options) for name, spec in spec_of.items()}
+        self.fields = {name: tuple(field.name for field in spec.numeric) for name, spec in spec_of.items()}
         self.seen: dict[str, Float32s] = {}
         self.local = np.zeros(len(fleet.devices), dtype=np.int32)  # device row -> row in its RuleState
         self.states: dict[str, RuleState] = {}
@@ -203,10 +204,14 @@ class Evaluator:
                     power, programme = ~np.isnan(factor), memory.followed[local]
                     heads = self.heads[:, known] * power
                     expected_w = expected_w * np.where(power, factor, 1.0)
-                    power = power & due.steady
+                    steady = due.steady
+                    unsteady = memory.gear.unsteady(local, times.time_ns, values, distinct=distinct)
+                    if unsteady is not None:
+                        steady = steady & ~unsteady
+                    power = power & steady
                     sight = Sight(
                         local, known, times.time_ns, values, times.spaced, distinct,
-                        settled & (due.light_due == Light.ON) & placed, due.steady, level, due.level_due,
+                        settled & (due.light_due == Light.ON) & placed, steady, level, due.level_due,
                         expected_w, programme,
                     )  # fmt: skip
                     values = np.concatenate((values, memory.derive(sight)))

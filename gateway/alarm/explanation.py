@@ -6,7 +6,7 @@ reading by. Never changes a state.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Final
 
 import numpy as np
@@ -17,6 +17,7 @@ from gateway.alarm.rule import RuleTable, limits
 from gateway.errors import OrderRefused
 from gateway.fleet import Fleet
 from gateway.model import TIME_ABSENT, Float64s, Rule, When, rfc3339
+from gateway.vocabulary.derived import DERIVED
 
 _HOLDS: Final[dict[When, Callable[[ExpectedState], bool]]] = {
     When.ALWAYS: lambda _: True,
@@ -43,7 +44,35 @@ def explain(
         applies[table.scoped] = table.applies[:, place]
         view = _View(evaluator, expectation, table, row, place)
         found += [view.document(fleet.devices[row].id, int(k)) for k in np.flatnonzero(applies)]
+        if fleet.assets[place].kind == "light_point":
+            found += _unobservable(table, evaluator.fields[table.profile], fleet.devices[row].id)
     return found
+
+
+def _unobservable(table: RuleTable, fields: Collection[str], device: str) -> list[dict[str, Any]]:
+    """What no rule can tell of this device, for its profile has not the fields: no alarm proves no health."""
+    judged = {rule.type for rule in table.rules}
+    missing: dict[str, list[str]] = {}
+    for derived in DERIVED.values():
+        missing.setdefault(derived.tells, []).extend(name for name in derived.needs if name not in fields)
+    return [
+        {
+            "rule": kind,
+            "device": device,
+            "field": names[0],
+            "severity": None,
+            "scope": "everywhere",
+            "above": None,
+            "clears_at": None,
+            "unit": None,
+            "value": None,
+            "time": None,
+            "state": "not observable",
+            "why": f"its profile has no {', '.join(dict.fromkeys(names))}",
+        }
+        for kind, names in missing.items()
+        if names and kind not in judged
+    ]
 
 
 class _View:

@@ -11,6 +11,7 @@ from typing import Final
 
 import numpy as np
 
+from gateway.alarm.gear import GearMemory
 from gateway.alarm.options import CYCLING_NIGHTS_MAX, AlarmOptions
 from gateway.alarm.order import exchange
 from gateway.fleet import BENCH, Fleet
@@ -99,6 +100,7 @@ class LampMemory:
         )  # samples tonight: as due, as due and dimmed, not as due
         self.asset: Int32s = np.full(count, BENCH, dtype=np.int32)  # where all this was seen
         self.night = 0
+        self.gear = GearMemory(spec, derived, count, options.fade_s)
         self._noted: list[Float64s] = []  # bounded: NOTED_ROWS_MAX and one block
         self._noted_rows = 0
 
@@ -114,6 +116,7 @@ class LampMemory:
         before = exchange(self.last, sight.local, now, distinct=sight.distinct)
         hours = (now[:, _TIME] - before[:, _TIME]) / HOUR_NS
         near = (hours > 0.0) & (hours <= PAIR_H_MAX)
+        self.gear.count(sight.local, sight.values, distinct=sight.distinct)
         self._note(sight, now, np.where(near, now[:, _STARTS] - before[:, _STARTS], np.nan))
         out = np.empty((len(self._derived), len(sight.local)))
         for k, name in enumerate(self._derived):
@@ -127,6 +130,9 @@ class LampMemory:
                 out[k] = self.excess[sight.local]
             elif name == "power_factor_margin":
                 out[k] = self._power_factor(sight, now[:, _POWER])
+            else:
+                rated_w, dead_w = self._rated_w[sight.asset], self._options.gear_dead_w
+                out[k] = self.gear.value(name, sight.local, sight.values, rated_w, dead_w)
         return out
 
     def _note(self, sight: Sight, now: Float64s, starts: Float64s) -> None:
@@ -164,19 +170,23 @@ class LampMemory:
         self.forget(np.flatnonzero((asset != self.asset) & (self.asset != BENCH)))
         self.asset = asset
         self._settle_factors()
+        passed = 0
         if night > self.night:
             matched, dimmed, deviated = self.kept.T
             whole = (dimmed >= DIMMED_MIN) | ~self._dims[np.maximum(asset, 0)]
             self.followed |= (matched >= MATCHED_MIN) & (deviated == 0) & whole & (asset != BENCH)
             self.kept[:] = 0
             shift = min(night - self.night, CYCLING_NIGHTS_MAX) if self.night else 0
+            passed = shift
             self.starts = np.roll(self.starts, shift, axis=1)
             self.starts[:, :shift] = 0
             self.night = night
         self._settle_starts(circuit)
+        self.gear.review(passed)
 
     def forget(self, local: Int64s) -> None:
         """Lamps that were moved, or that the inventory now describes otherwise, start anew."""
+        self.gear.forget(local)
         self.last[local], self.factor[local], self.weight[local] = np.nan, np.nan, 0
         self.ratios[local] = _NO_RATIOS
         self.starts[local], self.excess[local], self.kept[local], self.followed[local] = 0, 0.0, 0, False

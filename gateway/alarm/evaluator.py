@@ -196,7 +196,8 @@ class Evaluator:
                 if rules.level_row >= 0:
                     measured = values[rules.level_row]
                     level = np.where(np.isnan(measured), level, measured)
-                expected_w = self._expectation.expected_power_w(known, level)
+                hours = values[rules.hours_row] if rules.hours_row >= 0 else None
+                expected_w = self._expectation.expected_power_w(known, level, hours)
                 told = expected_w - standby_w >= rules.meter_guard_w
                 if rules.remembers:
                     memory, local = self.memories[rules.profile], self.local[device]

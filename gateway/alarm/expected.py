@@ -15,11 +15,11 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from gateway.alarm import sun
+from gateway.alarm.curves import PowerCurves
 from gateway.alarm.options import AlarmOptions
 from gateway.fleet import Fleet, Programme
 from gateway.model import TIME_ABSENT, Bools, Float64s, Int32s, Int64s, UInt8s
 
-STANDBY_W_PER_HEAD: Final = 1.0
 CELL_DEG: Final = 0.1  # one sun for 11 km: at most 12 s wrong
 DAYS_CACHED_MAX: Final = 16
 _NEVER_NS: Final = 2**62
@@ -84,9 +84,8 @@ class Expectation:
         self._zone = ZoneInfo(fleet.time_zone)
         self._offset_ns = _standard_offset_ns(self._zone)
         self._group_switched = fleet.group_switched
-        self._rated_w = fleet.rated_power_w
-        heads = np.array([asset.heads for asset in fleet.assets], dtype=np.float64)
-        self.standby_w = np.minimum(heads * STANDBY_W_PER_HEAD, self._rated_w)
+        self._curves = PowerCurves(fleet)
+        self.standby_w = self._curves.standby_w
         numbers: dict[tuple[str, int, int], int] = {}
         programmes = fleet.programme_by_id
         rows = []
@@ -138,10 +137,9 @@ class Expectation:
         """Number of the local noon-to-noon that holds an instant."""
         return (time_ns + self._offset_ns - sun.DAY_NS // 2) // sun.DAY_NS
 
-    def expected_power_w(self, assets: Int32s, level: Float64s) -> Float64s:
-        """Power of each asset at ``level`` %: linear from standby to rated power, all heads together."""
-        standby = self.standby_w[assets]
-        return standby + (self._rated_w[assets] - standby) * np.clip(level, 0.0, 100.0) / 100.0
+    def expected_power_w(self, assets: Int32s, level: Float64s, hours: Float64s | None = None) -> Float64s:
+        """Power of each asset at ``level`` % after so many operating ``hours``, all heads together."""
+        return self._curves.power_w(assets, level, hours)
 
     def lit(self, power_w: Float64s, standby_w: Float64s) -> Bools:
         """Whether a lamp that draws ``power_w`` is lit; an unknown power (NaN) is no evidence of light."""

@@ -90,12 +90,13 @@ class _View:
         level = self._due.level_due
         if table.level_row >= 0 and not np.isnan(self._values[table.level_row]):
             level = self._values[[table.level_row]]
+        hours = self._values[[table.hours_row]] if table.hours_row >= 0 else None
         self._standby_w = expectation.standby_w[at]
         memory = evaluator.memories.get(table.profile)
         self._factor = float("nan") if memory is None else float(memory.factor[self._local])
         self._followed = memory is not None and bool(memory.followed[self._local])
         known = 1.0 if np.isnan(self._factor) else self._factor
-        self._expected_w = expectation.expected_power_w(at, level) * known
+        self._expected_w = expectation.expected_power_w(at, level, hours) * known
         self._heads = None if np.isnan(self._factor) else evaluator.heads[:, at]
         self._settled = bool(evaluator.settled[place])
         self._excused = bool(evaluator.excused[place])

@@ -77,5 +77,6 @@ def _described(fleet: Fleet, assets: Int32s | list[int]) -> list[str]:
             described.append("")
             continue
         asset = fleet.assets[row]
-        described.append(f"{asset.id}\t{asset.rated_power_w}\t{asset.heads}\t{asset.programme}")
+        kind = fleet.luminaire_type_by_id.get(asset.luminaire_type, "")
+        described.append(f"{asset.id}\t{asset.rated_power_w}\t{asset.heads}\t{asset.programme}\t{kind}")
     return described

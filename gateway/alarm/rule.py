@@ -25,6 +25,7 @@ WHENS: Final = tuple(When)
 
 LEVEL_FIELD: Final = "dimming_level"  # uCIFI 3416/3
 POWER_FIELD: Final = "active_power"  # uCIFI 3418/4
+HOURS_FIELD: Final = "lamp_operating_hours"  # uCIFI 3416
 SECOND_NS: Final = 1_000_000_000
 HEADS_TOLD: Final = 0.75  # more power left than that is no dead head: units differ by as much
 
@@ -72,6 +73,7 @@ class RuleTable:
     dark_only: Bools  # judged while light is due off, or the sun is high
     level_row: int
     power_row: int
+    hours_row: int
     derived: tuple[str, ...]  # values beside the profile's own, in rows after those
     heads: Int64s  # rules that one dead head of several breaks, too
     gates: tuple[Gate, ...]  # the conditions there are,
@@ -136,6 +138,7 @@ def table(spec: ProfileSpec, fleet: Fleet, options: AlarmOptions) -> RuleTable:
         dark_only=(when == WHENS.index(When.LIGHT_DUE_OFF)) | (when == WHENS.index(When.DAYLIGHT)),
         level_row=rows.get(LEVEL_FIELD, -1),
         power_row=rows.get(POWER_FIELD, -1),
+        hours_row=rows.get(HOURS_FIELD, -1),
         derived=derived,
         heads=_where(rule.heads for rule in rules),
         gates=tuple(gates),

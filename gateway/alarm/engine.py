@@ -65,7 +65,14 @@ class AlarmEngine:
         self.energised = Energised(circuits, len(fleet.devices), self.expectation, options)
         self.reports = CabinetReports(fleet, specs)
         self.causes = Causes(
-            fleet, circuits, self.expectation, self.watch, self.energised, self.reports, options
+            fleet,
+            circuits,
+            self.expectation,
+            self.watch,
+            self.energised,
+            self.reports,
+            self.evaluator,
+            options,
         )
         self.sensors = Sensors(fleet, specs, options, regulations or {})
         self.quiet = Quiet(fleet)
@@ -164,7 +171,8 @@ class AlarmEngine:
         self.watch.advance(elapsed_ns, wall_ns, energised.state == Supply.ON)
         if energised.now_ns // REVIEW_NS != (energised.now_ns - elapsed_ns) // REVIEW_NS:
             self.watch.review()
-            self.evaluator.review(self.expectation.night(wall_ns), self.watch.asset, self.watch.circuit)
+            night = self.expectation.night(wall_ns)
+            self.evaluator.review(night, self.watch.asset, self.watch.circuit, self.circuits)
         ended, began, past = self.causes.step(wall_ns)
         for key in ended:
             alarms += self.ledger.end(_of_group(key), wall_ns, None, None)

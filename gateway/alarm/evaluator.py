@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from gateway.alarm.circuits import Circuits
 from gateway.alarm.expected import Expectation, Light
 from gateway.alarm.lamp_memory import LampMemory, Sight
 from gateway.alarm.options import AlarmOptions
@@ -171,10 +172,10 @@ class Evaluator:
         crossings.sort(key=lambda crossing: crossing.place)
         return Judgement(crossings, live, asset)
 
-    def review(self, night: int, asset: Int32s, circuit: Int32s) -> None:
+    def review(self, night: int, asset: Int32s, circuit: Int32s, circuits: Circuits) -> None:
         """Let the memories draw their conclusions; where each device stands and hangs, int32[devices]."""
         for memory in self.memories.values():
-            memory.review(night, asset[memory.devices], circuit[memory.devices])
+            memory.review(night, asset[memory.devices], circuit[memory.devices], circuits)
 
     def _scene(
         self, rules: RuleTable, batch: ReadingBatch, live: Int64s, asset: Int32s, times: Times, distinct: bool

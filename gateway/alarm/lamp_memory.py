@@ -11,6 +11,7 @@ from typing import Final
 
 import numpy as np
 
+from gateway.alarm.circuits import Circuits
 from gateway.alarm.gear import GearMemory
 from gateway.alarm.options import CYCLING_NIGHTS_MAX, AlarmOptions
 from gateway.alarm.order import exchange
@@ -64,7 +65,8 @@ class LampMemory:
     ``factor`` [d]: power of the lamp over what its type lets expect (unit spread, constant light, a wrong
     type in the inventory), NaN until it has shown it. ``followed`` [d]: it has kept its programme for a
     night. ``starts`` [d, CYCLING_NIGHTS_MAX]: switch-ons while light was due, tonight first; ``excess`` [d]:
-    those beyond plan that as many nights as count had at least.
+    those beyond plan that as many nights as count had at least. ``chatter`` [d]: what half of its circuit had
+    then, and no other feeder of its cabinet.
     """
 
     def __init__(
@@ -94,6 +96,8 @@ class LampMemory:
         self.ratios = np.tile(_NO_RATIOS, (count, 1))
         self.starts = np.zeros((count, CYCLING_NIGHTS_MAX), dtype=np.int32)
         self.excess: Float64s = np.zeros(count)
+        self.chatter: Float64s = np.zeros(count)
+        self.cycling: Int64s = np.empty(0, dtype=np.int64)  # rows, of the two before
         self.followed: Bools = np.zeros(count, dtype=np.bool_)
         self.kept = np.zeros(
             (count, 3), dtype=np.int16
@@ -164,7 +168,7 @@ class LampMemory:
             np.add.at(self.kept[:, column], rows[which], 1)
         self._learn(rows, (steady > 0) & (np.where(np.isnan(level), due, level) >= 50.0), power_w, expected_w)
 
-    def review(self, night: int, asset: Int32s, circuit: Int32s) -> None:
+    def review(self, night: int, asset: Int32s, circuit: Int32s, circuits: Circuits) -> None:
         """Draw conclusions; ``night`` numbers local noon to noon, ``asset`` and ``circuit`` [d] say where."""
         self.digest()
         self.forget(np.flatnonzero((asset != self.asset) & (self.asset != BENCH)))
@@ -181,7 +185,7 @@ class LampMemory:
             self.starts = np.roll(self.starts, shift, axis=1)
             self.starts[:, :shift] = 0
             self.night = night
-        self._settle_starts(circuit)
+        self._settle_starts(circuit, circuits)
         self.gear.review(passed)
 
     def forget(self, local: Int64s) -> None:
@@ -189,7 +193,8 @@ class LampMemory:
         self.gear.forget(local)
         self.last[local], self.factor[local], self.weight[local] = np.nan, np.nan, 0
         self.ratios[local] = _NO_RATIOS
-        self.starts[local], self.excess[local], self.kept[local], self.followed[local] = 0, 0.0, 0, False
+        self.starts[local], self.excess[local], self.chatter[local] = 0, 0.0, 0.0
+        self.kept[local], self.followed[local] = 0, False
 
     def _learn(self, local: Int64s, told: Bools, power_w: Float64s, expected_w: Float64s) -> None:
         """Ratios of lamps at half light or more, near what they had shown before."""
@@ -225,21 +230,44 @@ class LampMemory:
         self.weight[rows] = np.where(first & ~spread, 0, weight)
         self.ratios[rows] = _NO_RATIOS
 
-    def _settle_starts(self, circuit: Int32s) -> None:
+    def _settle_starts(self, circuit: Int32s, circuits: Circuits) -> None:
         """Starts that so many nights had at least, without those half of the circuit had: supply losses."""
         limit, nights = self._options.cycling_starts_min, self._options.cycling_nights
         candidates = np.flatnonzero((self.starts[:, :nights] >= limit).any(axis=1))
-        self.excess[:] = 0.0
+        self.excess[:], self.chatter[:] = 0.0, 0.0
+        halves: dict[int, tuple[Int64s, Float64s]] = {}
         for number in np.unique(circuit[candidates]).tolist():
             rows = (
                 np.flatnonzero(circuit == number)
                 if number != BENCH
                 else candidates[circuit[candidates] == BENCH]
             )
-            beyond = self.starts[rows, :nights]
+            beyond = self.starts[rows, :nights].astype(np.float64)
             if number != BENCH and len(rows) >= CIRCUIT_MIN:
-                beyond = beyond - SELF_TEST_STARTS * np.median(beyond, axis=0)
+                halves[number] = rows, np.median(beyond, axis=0)
+                beyond = beyond - SELF_TEST_STARTS * halves[number][1]
             self.excess[rows] = np.sort(beyond, axis=1)[:, -self._options.cycling_nights_min]
+        self._settle_chatter(halves, circuits)
+        self.conclude()
+
+    def conclude(self) -> None:
+        """Which lamps cycle: by themselves, or with their circuit."""
+        limit = self._options.cycling_starts_min
+        self.cycling = np.flatnonzero((self.excess >= limit) | (self.chatter >= SELF_TEST_STARTS * limit))
+
+    def _settle_chatter(self, halves: dict[int, tuple[Int64s, Float64s]], circuits: Circuits) -> None:
+        """What half of a circuit had: what another feeder of its cabinet had as well was the supply's."""
+        of_cabinet: dict[int, list[int]] = {}
+        for number in halves:
+            of_cabinet.setdefault(int(circuits.cabinet[number]), []).append(number)
+        for number, (rows, half) in halves.items():
+            beside = [
+                halves[other][1]
+                for other in of_cabinet[int(circuits.cabinet[number])]
+                if circuits.feeder[other] != circuits.feeder[number]
+            ]
+            own = np.maximum(half - np.max(beside, axis=0), 0.0) if beside else half
+            self.chatter[rows] = np.sort(own)[-self._options.cycling_nights_min]
 
     def _dimming(self, sight: Sight) -> Float64s:
         """Points off the level due; what is as due proves nothing of a lamp that never kept its programme.

@@ -16,7 +16,7 @@ from gateway.alarm.lamp_memory import LampMemory
 from gateway.fleet import BENCH, Fleet
 from gateway.model import Int32s
 
-_ARRAYS: Final = ("last", "factor", "weight", "ratios", "starts", "excess", "followed", "kept")
+_ARRAYS: Final = ("last", "factor", "weight", "ratios", "starts", "excess", "chatter", "followed", "kept")
 
 
 class Kept(msgspec.Struct, array_like=True):
@@ -54,6 +54,7 @@ def unpack(kept: Kept, fleet: Fleet, memory: LampMemory) -> None:
         content = np.frombuffer(kept.arrays.get(name, b""), dtype=array.dtype)
         if content.size == len(kept.devices) * (array.size // max(len(array), 1)):  # not of an earlier shape
             array[new] = content.reshape(len(kept.devices), *array.shape[1:])[old]
+    memory.conclude()
 
 
 def _arrays(memory: LampMemory) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:

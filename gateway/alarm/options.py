@@ -52,6 +52,7 @@ class AlarmOptions:
     dark_margin_w: float = 2.0  # a lamp that draws so little more than standby is dark,
     lit_margin_w: float = 3.0  # and so much more, lit
     fade_s: float = 60.0  # after its gear last said it fades, a lamp is not judged by power or level
+    type_share: float = 0.3  # of the lamps of a type that are off the same way: the inventory is wrong
     gear_dead_w: float = 0.5  # a closed relay, gear that does not answer and less than this: no supply to it
     power_factor_light_pct: float = 50.0  # from so much light,
     power_factor_w_min: float = 20.0  # and so much power on, a lamp's power factor is judged:

@@ -131,8 +131,9 @@ LAMP: Final[dict[str, Kind]] = {
     "cyclingFailure": _lamp(
         "Đèn chập chờn, tắt bật nhiều lần",
         "Lamp cycles on and off",
-        "đầu nối lỏng ở cột, bộ nguồn, bóng cuối đời",
-        "loose joint at the pole, the driver, a lamp at its end of life",
+        "đầu nối lỏng ở cột, bộ nguồn, bóng cuối đời; nhiều đèn cùng pha: khởi động từ, mối nối trên tuyến",
+        "loose joint at the pole, the driver, a lamp at its end of life;"
+        " several lamps of one phase: the contactor, a joint of the feeder",
         equipment=True,
     ),
     "programmeMismatch": _lamp(

@@ -10,6 +10,7 @@ import pytest
 from district import LUMINAIRE, MINUTE, fleet, local
 from district import batch as plain
 
+from gateway.alarm.circuits import circuits_of
 from gateway.alarm.evaluator import Evaluator
 from gateway.alarm.expected import Expectation, Light
 from gateway.alarm.lamp_memory import LampMemory, Sight
@@ -75,7 +76,7 @@ def test_how_many_bad_nights_make_a_cycling_lamp(changes: dict[str, int], excess
     options = AlarmOptions(**changes)  # type: ignore[arg-type]
     memory = LampMemory(SPEC, ("starts_beyond_plan",), np.zeros(1, dtype=np.int32), fleet(1), options)
     memory.starts[0, :3] = (0, 5, 0)
-    memory.review(7, nobody, nobody)
+    memory.review(7, nobody, nobody, circuits_of(fleet(1)))
     assert memory.excess[0] == excess
 
 

@@ -39,6 +39,17 @@ class AlarmOptions:
     learned_tolerance: float = 0.15  # what is further off is a fault, and not learned
     heads_margin: float = 0.08  # above the share of the power that is left when one head of several is dead
     dimming_tolerance: float = 10.0  # points
+    load_w_min: float = 500.0  # what a cabinet carries is told apart by no less
+    unexpected_share: float = 0.2  # more than lamps draw and the plan allows
+    unexpected_hold_s: float = 1800.0
+    imbalance_share: float = 0.25  # of a phase's planned share
+    imbalance_hold_s: float = 7200.0  # until then a dead circuit has an alarm of its own
+    balance_coverage: float = 0.95  # of the lamps' power was told by lamps
+    balance_hours_share: float = 0.8  # of the hours with power
+    balance_nights_min: int = 5  # of losses, before one is called unusual
+    balance_share: float = 0.1  # of the lamps' energy: less is not told apart from meters
+    balance_spreads: float = 3.0
+    balance_wh_min: float = 1500.0
     energy_saved_s: float = 3600.0  # a controller saves its register this often
     cycling_starts_min: int = 3  # beyond plan in a night,
     cycling_nights_min: int = 2  # in so many

@@ -6,12 +6,11 @@ In: typed structs. Out: columns by key. Plain numbers are read in one pass; no P
 from __future__ import annotations
 
 import operator
+import struct
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice, starmap
-from struct import Struct
-from struct import error as StructError
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -169,7 +168,7 @@ def _reader(built: Shape, plain: int) -> Callable[[Iterable[Any]], Float64s]:
 
 def _matrix(get: Callable[[Any], Any], structs: Iterable[Any], width: int) -> Float64s:
     """Rows by way of their eight octets a number: half the time of an iterator over all numbers."""
-    pack = Struct(f"{width}d").pack
+    pack = struct.Struct(f"{width}d").pack
     rows: list[bytes] = []
     structs = iter(structs)
     while kept := list(islice(structs, STRUCTS_MAX)):
@@ -179,7 +178,7 @@ def _matrix(get: Callable[[Any], Any], structs: Iterable[Any], width: int) -> Fl
             try:
                 rows.extend(packed)
                 break
-            except StructError:  # a null; rows before it are in the list already
+            except struct.error:  # a null; rows before it are in the list already
                 row = get(kept[len(kept) - 1 - operator.length_hint(rest)])
                 rows.append(pack(*(np.nan if value is None else value for value in row)))
     return np.frombuffer(b"".join(rows)).reshape(-1, width).T

@@ -68,8 +68,20 @@ class Energised:
         self.heard_ns: Int64s = np.full(devices, NEVER_NS, dtype=np.int64)
         self._share = options.stray_lamps_share
 
+    def alive(self, devices: Int32s, believed: Bools, of_device: Int32s) -> Bools:
+        """Which readings are signs of life; ``of_device`` gives circuits of devices.
+
+        A report that was held back for hours may come from a lamp that has long been dead, and where it lost
+        its clock nobody can tell how old it is. The first since power returned are believed all the same.
+        """
+        if believed.all():
+            return believed
+        since_ns = np.append(self.since_ns, NEVER_NS)[of_device[devices]]
+        alive: Bools = believed | (self.heard_ns[devices] < since_ns)
+        return alive
+
     def hear(self, devices: Int32s) -> None:
-        """Live readings of ``devices``, not older than a report or two."""
+        """Signs of life of ``devices``."""
         self.heard_ns[devices] = self.now_ns
 
     def settled(self) -> Bools:

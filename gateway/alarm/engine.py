@@ -224,12 +224,14 @@ class AlarmEngine:
         found: list[tuple[tuple[int, int, int], Finding]] = []
         for batch in run.batches:
             judgement = self.evaluator.judge(batch)
-            live, device = judgement.live, batch.device[judgement.live]
-            fresh = batch.received_ns[live] - batch.time_ns[live] <= 2 * self.watch.interval_ns[device]
-            self.energised.hear(device[fresh])
-            self.loads.loads.observe(batch, live[fresh])
+            live = judgement.live
             self.reports.observe(batch, live, judgement.asset, self.energised.now_ns)
             self.sensors.observe(batch, live, judgement.asset)
+            device = batch.device[live]
+            alive = self.energised.alive(device, judgement.believed, self.watch.circuit)
+            live, device = live[alive], device[alive]
+            self.energised.hear(device)
+            self.loads.loads.observe(batch, live)
             for position, heard in self.watch.hear(device, batch.time_ns[live]):
                 row = live[position]
                 place = (int(batch.sequence[row]), int(batch.index[row]), int(batch.sample[row]))

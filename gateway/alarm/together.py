@@ -89,7 +89,8 @@ class Together:
         if not (due & (owed > 0)).any():
             return []
         found = []
-        for group in silent_groups(self._circuits, self._options, circuit, due, owed, loss):
+        besides = new & powered & missing
+        for group in silent_groups(self._circuits, self._options, circuit, due, owed, loss, besides):
             rows = np.flatnonzero(due & (owed > 0) & np.isin(circuit, group.circuits)).astype(np.int32)
             kind = self._kind(group, rows, wall_ns)
             if kind != silence.TYPE or not missing.any():

@@ -84,6 +84,10 @@ class Energised:
         """Signs of life of ``devices``."""
         self.heard_ns[devices] = self.now_ns
 
+    def lapse(self, circuits: Bools, last_ns: int) -> None:
+        """Power of ``circuits`` went for a moment at about ``last_ns`` and is back: their lamps boot anew."""
+        self.ended_ns[circuits], self.since_ns[circuits] = last_ns, self.now_ns
+
     def settled(self) -> Bools:
         """Circuits in which boot and self-tests are over, bool[circuits]; unknown ones count as settled."""
         since = self.now_ns - self.since_ns

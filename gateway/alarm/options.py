@@ -16,7 +16,10 @@ class AlarmOptions:
     settle_s: float = 900.0  # boot delay 120, settling 180, LoRaWAN join 600
     lamp_settle_s: float = 480.0  # boot delay 300 and settling 180: self-tests are over then
     rejoin_s: float = 5400.0  # the last of 2,000 lamps of a radio gateway join so long after dusk
+    dip_lamps_min: int = 2  # of a feeder are late at once beyond what radios lose: power went for a moment,
+    dip_deviations: float = 2.0  # and so many standard deviations beyond
     silence_s_min: float = 1800.0  # no device is silent sooner, however often it reports
+    often_silence_s_min: float = 3900.0  # nor who reports more often than lamps: a cell is out for an hour
     step_s: float = 10.0  # groups are looked at this often
     group_hold_s: float = 300.0  # a dip, a recloser, a late report
     voltage_hold_s: float = 60.0
@@ -26,6 +29,7 @@ class AlarmOptions:
     back_share: float = 0.3  # of a dark circuit's silent lamps are heard: it is back
     split_s: float = 1800.0  # part of a group is back so long: the rest is a fault of its own
     radio_lost_reports: int = 6  # a radio gateway that is back sooner is nothing to be told of
+    radio_lost_s: float = 5400.0  # also where devices report more often than lamps
     members_min: int = 3
     silent_share: float = 0.8
     evidence_min: float = 6.0  # -log10 of the chance that all these reports were lost by accident

@@ -32,7 +32,9 @@ def _document(watch: LoadWatch, kind: str, cabinet: int) -> dict[str, Any]:
     value, limit = (_number(column[row, cabinet]) for column in (watch.value_w, watch.limit_w))
     why = "within the limit"
     if raised or pending:
-        why = "over the limit" if raised else "over the limit, not for long enough yet"
+        why = "over the limit" + (", not for long enough yet" if not raised else "")
+    if raised and pending:
+        why = "within the limit, not for long enough yet"
     if value is None:
         why = "not judged yet: its meter silent, a circuit not settled, a crew at work, or nothing on"
     return _shape(watch, kind, "W", value, limit, watch.hold_s[row]) | {

@@ -32,7 +32,10 @@ CLEAR_SHARE: Final = 0.6
 
 
 class LoadWatch:
-    """Columns per cabinet: ``raised`` [KINDS], ``since_ns`` [HELD] listening time, ``onset_ns`` wall time."""
+    """Columns per cabinet: ``raised`` [KINDS]; ``since_ns`` [HELD], in listening time, the opposite holds.
+
+    ``onset_ns`` [HELD], wall time, is when the last excess began.
+    """
 
     def __init__(self, fleet: Fleet, loads: Loads, options: AlarmOptions) -> None:
         self.loads, self._options = loads, options
@@ -69,16 +72,18 @@ class LoadWatch:
         load = self.loads.look(wall_ns, aside)
         for kind, (judged, value, limit) in enumerate(self._judge(load)):
             self.value_w[kind, judged], self.limit_w[kind, judged] = value[judged], limit[judged]
-            over, calm = judged & (value > limit), judged & (value < CLEAR_SHARE * limit)
-            since = self.since_ns[kind]
-            began = over & (since == NEVER_NS)
-            since[began], self.onset_ns[kind, began] = now_ns, wall_ns
-            since[judged & ~over & ~self.raised[kind]] = NEVER_NS
-            due = over & (now_ns - since >= round(self.hold_s[kind] * 1e9)) & ~self.raised[kind]
-            for cabinet in np.flatnonzero(due | (calm & self.raised[kind])).tolist():
+            raised, since = self.raised[kind], self.since_ns[kind]
+            # Lamps tell of a dimming step later than the meter: for a while neither side is right.
+            turning = judged & np.where(raised, value < CLEAR_SHARE * limit, value > limit)
+            began = turning & (since == NEVER_NS)
+            since[began], self.onset_ns[kind, began & ~raised] = now_ns, wall_ns
+            since[judged & ~turning] = NEVER_NS
+            hold_s = np.where(raised, self.hold_s[0], self.hold_s[kind])
+            due = turning & (now_ns - since >= hold_s * 1e9)
+            for cabinet in np.flatnonzero(due).tolist():
                 onset_ns = int(self.onset_ns[kind, cabinet])
                 yield self._turned(kind, cabinet, (onset_ns, wall_ns), value[cabinet], limit[cabinet], "W")
-            since[calm] = NEVER_NS
+            since[due] = NEVER_NS
         kind = KINDS.index(THEFT)
         for theft in self.balance.step(load, elapsed_ns, wall_ns, night):
             if theft.raised != self.raised[kind, theft.cabinet]:

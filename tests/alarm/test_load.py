@@ -240,3 +240,19 @@ def test_practice_moves_the_limits() -> None:
     )
     city.run(240)
     assert city.said == []
+
+
+def test_lamps_that_tell_of_a_step_later_than_the_meter_end_nothing() -> None:
+    """At 23:00 all go to half light: for a quarter of an hour the lamps' last word is of full light."""
+    fleet = city_of(1, 1, 60)
+    night = replace(fleet.programmes[0], steps=((23 * 60, 50.0),))
+    fleet = replace(fleet, programmes=(night,))
+
+    def report(minute: int, _: str) -> dict[str, float]:
+        return watts(1.0, 1.0 if minute < 180 else 0.1, 2.0 if minute < 180 else 1.6)
+
+    city = City(fleet, EVENING, lambda *_: True, report)
+    city.run(190)
+    assert told(city.said) == [("C0", "unexpectedLoad", "raised")]
+    city.run(20)
+    assert len(city.said) == 1

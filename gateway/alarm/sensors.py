@@ -205,7 +205,9 @@ class Sensors:
         ]
         own_slot = np.full(len(fleet.devices) if watched else 0, -1, dtype=np.int32)
         own_slot[[row for row, _ in watched]] = np.arange(len(watched))
-        late_s = np.maximum(2.0 * np.array([interval for _, interval in watched]), options.late_s)
+        late_s = np.maximum(
+            options.late_intervals * np.array([interval for _, interval in watched]), options.late_s
+        )
         self.delays = Delays(own_slot, (late_s * 1e9).astype(np.int64))
         self.waited_ns = 0  # listening time since watches were last looked at
         self._step_ns = round(options.sensor_step_s * 1e9)

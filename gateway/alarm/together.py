@@ -91,7 +91,8 @@ class Together:
             return []
         self._note_dips(due, owed, loss)
         found = []
-        for group in silent_groups(self._circuits, self._options, circuit, placed, owed, loss, missing):
+        besides = new & powered & missing
+        for group in silent_groups(self._circuits, self._options, circuit, due, owed, loss, besides):
             rows = np.flatnonzero(due & (owed > 0) & np.isin(circuit, group.circuits)).astype(np.int32)
             kind = self._kind(group, rows, wall_ns)
             if kind != silence.TYPE or not missing.any():
@@ -157,7 +158,7 @@ class Together:
         """Last heard when another circuit of the cabinet lost power that has not been back for long since."""
         e, watch = self._energised, self._watch
         circuit = watch.circuit[rows]
-        beside = np.where((circuit == BENCH)[:, np.newaxis], BENCH, self._beside[circuit])
+        beside = self._beside[circuit]
         beside = np.where(beside == circuit[:, np.newaxis], BENCH, beside)
         ended_ns = np.append(e.ended_ns, NEVER_NS)[beside]
         heard_ns = e.heard_ns[rows, np.newaxis]
@@ -201,12 +202,12 @@ class Together:
 
 
 def _beside(circuits: Circuits) -> Int32s:
-    """int32[circuits, n]: the circuits of each one's cabinet, padded with BENCH."""
+    """int32[circuits + 1, n]: the circuits of each one's cabinet, padded with BENCH, as is the last row."""
     own = [
         np.flatnonzero(circuits.cabinet == cabinet) if cabinet != BENCH else np.array([row])
         for row, cabinet in enumerate(circuits.cabinet.tolist())
     ]
-    beside = np.full((len(own), max(map(len, own), default=1)), BENCH, dtype=np.int32)
+    beside = np.full((len(own) + 1, max(map(len, own), default=1)), BENCH, dtype=np.int32)
     for row, others in enumerate(own):
         beside[row, : len(others)] = others
     return beside

@@ -179,7 +179,8 @@ def test_lamps_heard_by_day_are_one_switching_error_and_no_day_burners() -> None
 
 def test_a_grid_cut_is_the_grids_and_a_dip_is_nothing() -> None:
     def cut(minute: int, _: str) -> dict[str, float]:
-        return cabinet_says(volts=3.0 if 60 <= minute < 120 or minute == 200 else 230.0, watts=2000.0)
+        dead = 60 <= minute < 120 or minute == 200
+        return cabinet_says(volts=3.0, watts=0.0) if dead else cabinet_says(watts=2000.0)
 
     def power(minute: int, *_: str) -> bool:
         return not (60 <= minute < 120)

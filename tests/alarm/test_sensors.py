@@ -238,6 +238,33 @@ def test_what_does_not_make_a_pole_live(metres: float, leak_ma: float, level_m: 
     assert raised(flooded(metres).run(1, said(leak_ma, level_m)), "poleMayBeLive") == []
 
 
+def test_a_tripped_residual_current_device_needs_no_water() -> None:
+    site = Street(street({"CB": ("feeder-cabinet", 0.0)}, (0.0,)), local("2026-11-20 15:00"))
+    assert raised(site.run(0.25, lambda *_: {"residual_current_trip": 0.0}), "poleMayBeLive") == []
+    (alarm,) = raised(site.run(0.25, lambda *_: {"residual_current_trip": 1.0}), "poleMayBeLive")
+    assert (alarm.asset, alarm.severity.value, alarm.quiet) == ("CB", "critical", False)
+    again = site.run(0.25, lambda *_: {"residual_current_trip": 0.0})
+    assert [a.state.value for a in again if a.type == "poleMayBeLive"] == ["latched"]
+
+
+# --- contacts and currents of a cabinet ---------------------------------------------------------------
+
+
+def test_a_breaker_that_tripped_and_a_phase_over_its_rating_are_told() -> None:
+    site = Street(street({"CB": ("feeder-cabinet", 0.0)}, (0.0,)), local("2026-11-20 15:00"))
+    calm = {"breaker_tripped": 0.0, "phase1_current": 90.0, "phase2_current": 40.0}
+    assert site.run(0.5, lambda *_: calm) == []
+    assert events(site.run(0.1, lambda *_: calm | {"breaker_tripped": 1.0}), "circuitBreakerTripped") == [
+        ("raised", "critical")
+    ]
+    assert events(site.run(0.1, lambda *_: calm), "circuitBreakerTripped") == [("cleared", "critical")]
+    over = calm | {"phase1_current": 120.0, "phase2_current": 110.0}
+    assert events(site.run(0.15, lambda *_: over), "overload") == []  # lamps that start draw more, too
+    assert events(site.run(0.25, lambda *_: over), "overload") == [("raised", "major")]
+    assert events(site.run(0.25, lambda *_: over | {"phase1_current": 60.0}), "overload") == []
+    assert events(site.run(0.25, lambda *_: calm), "overload") == [("cleared", "major")]
+
+
 # --- time ---------------------------------------------------------------------------------------------
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from gateway.alarm import acts, condition, hearing, repair, silence, snapshot
+from gateway.alarm import acts, condition, hearing, misplaced, repair, silence, snapshot
 from gateway.alarm.cabinet import CabinetReports
 from gateway.alarm.cause import Causes
 from gateway.alarm.circuits import circuits_of
@@ -153,17 +153,21 @@ class AlarmEngine:
     def _tick(self, tick: Tick) -> list[Alarm]:
         """Groups before members: what an alarm of a group accounts for is raised under it."""
         alarms = self._silences(self.watch.redraw(tick.wall_ns))
+        self.evaluator.places = self.watch.placement.exchanged
         alarms += self._turn(tick.wall_ns)
         self.waited_ns += self.watch.listen(tick)
         if self.waited_ns < self._step_ns:
             return alarms
         elapsed_ns, self.waited_ns = self.waited_ns, 0
         energised, wall_ns = self.energised, tick.wall_ns
+        misplaced.compare_volts(self)
         energised.step(elapsed_ns, wall_ns, self.reports, self.watch.circuit, self.watch.interval_ns)
         self.settle()
         self.watch.advance(elapsed_ns, wall_ns, energised.state == Supply.ON)
         if energised.now_ns // REVIEW_NS != (energised.now_ns - elapsed_ns) // REVIEW_NS:
             self.watch.review()
+            alarms += self._silences(self.watch.learn(wall_ns))
+            self.evaluator.places = self.watch.placement.exchanged
             self.evaluator.review(self.expectation.night(wall_ns), self.watch.asset, self.watch.circuit)
         ended, began, past = self.causes.step(wall_ns)
         for key in ended:

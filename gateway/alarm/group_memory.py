@@ -177,7 +177,7 @@ def _parent(kept: KeptParent, engine: AlarmEngine, circuit_row: dict[str, int]) 
     )
 
 
-def mapped(packed: bytes, rows: Int32s, default: int, size: int, dtype: Any = np.int64) -> npt.NDArray[Any]:
+def mapped(packed: bytes, rows: Int32s, default: float, size: int, dtype: Any = np.int64) -> npt.NDArray[Any]:
     """A column of the old inventory in the order of the new one."""
     column = np.full(size, default, dtype=dtype)
     known = rows >= 0

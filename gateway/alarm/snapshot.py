@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 import zstandard
 
-from gateway.alarm import group_memory, lamp_record, sensor_memory, timing
+from gateway.alarm import group_memory, lamp_record, placement_record, sensor_memory, timing
 from gateway.alarm.circles import Circle
 from gateway.alarm.evaluator import Evaluator, RuleState
 from gateway.alarm.group_memory import mapped
@@ -70,6 +70,7 @@ class _Content(msgspec.Struct, array_like=True):
     lamps: list[lamp_record.Kept] = []
     sensors: sensor_memory.KeptSensors | None = None
     taken_ns: bytes = b""  # int64[devices]
+    placement: placement_record.Kept | None = None
 
 
 class _Head(msgspec.Struct, array_like=True):
@@ -105,6 +106,7 @@ def pack(engine: AlarmEngine) -> bytes:
         lamps=[lamp_record.pack(fleet, name, memory) for name, memory in sorted(evaluator.memories.items())],
         sensors=sensor_memory.pack(engine.sensors, fleet),
         taken_ns=evaluator.timing.taken_ns.tobytes(),
+        placement=placement_record.pack(engine),
     )
     return zstandard.compress(msgspec.msgpack.encode(content), _COMPRESSION_LEVEL)
 
@@ -129,11 +131,14 @@ def unpack(packed: bytes, engine: AlarmEngine) -> None:
     for lamps in content.lamps:
         if lamps.profile in evaluator.memories:
             lamp_record.unpack(lamps, fleet, evaluator.memories[lamps.profile])
+    if content.placement is not None:
+        placement_record.unpack(content.placement, engine, rows)
     if content.drawn_ns is not None:
         onsets = {fleet.device_row[d]: onset for d, onset in content.onset_ns if d in fleet.device_row}
         circles = [_circle(circle) for circle in content.circles]
         age_ns = mapped(content.age_ns, rows, 0, size)
         watch.restore(content.drawn_ns, circles, age_ns, onsets)
+        evaluator.places = watch.placement.exchanged
     watch.last = content.last_tick
     ledger.restore(
         [Standing(alarm, set(sources)) for alarm, sources in content.standing],

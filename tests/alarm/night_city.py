@@ -75,12 +75,16 @@ Power = Callable[[int, str, str], bool]
 
 @dataclass
 class City:
-    """``power`` decides what happens; ``report`` what a cabinet says at a minute, None: nothing."""
+    """``power`` decides what happens; ``report`` what a cabinet says at a minute, None: nothing.
+
+    ``volts`` are what a lamp (by its number in the inventory) measures at a minute.
+    """
 
     fleet: Fleet
     start_ns: int
     power: Power
     report: Callable[[int, str], dict[str, float] | None] = lambda _minute, _cabinet: None
+    volts: Callable[[int, int], float] = lambda _minute, _lamp: 230.0
     loss: float = 0.04
     seed: int = 1
     mute: frozenset[str] = frozenset()  # lamps that have power and say nothing
@@ -122,8 +126,11 @@ class City:
 
     def reading(self, lamps: Int64s | int, time_ns: int, sequence: int = 1) -> ReadingBatch:
         """What lit lamps say, one reading each."""
-        lit = {"active_power": 100.0, "dimming_level": 100.0, "supply_voltage": 230.0}
-        told = [{"device": int(d), "time": time_ns, **lit} for d in np.atleast_1d(lamps)]
+        lit = {"active_power": 100.0, "dimming_level": 100.0}
+        told = [
+            {"device": int(d), "time": time_ns, **lit, "supply_voltage": self.volts(self.minute, int(d))}
+            for d in np.atleast_1d(lamps)
+        ]
         return batch(told, LAMP, sequence)
 
     def chunk(self) -> Chunk:

@@ -6,13 +6,16 @@ from dataclasses import replace
 
 import numpy as np
 from district import MINUTE, acquainted, chunk, local
+from district import fleet as fleet_of
 from night_city import CABINET, LAMP, City, cabinet_says, city_of
 
 from gateway.alarm.circuits import circuits_of
+from gateway.alarm.dark_sky import DarkSky
 from gateway.alarm.engine import AlarmEngine
 from gateway.alarm.group import Group, silent_groups
 from gateway.alarm.misplaced import misplaced
 from gateway.alarm.options import AlarmOptions
+from gateway.fleet import Programme
 from gateway.model import Counts, Run
 
 EVENING = local("2026-11-20 20:00")
@@ -156,3 +159,17 @@ def test_a_lost_neutral_tells_nothing_of_phases() -> None:
     assert set(zip(shown[:30].tolist(), [n % 3 for n in range(30)], strict=True)) <= {
         (0, 0), (1, 1), (2, 2), (-1, 0), (-1, 1), (-1, 2),
     }  # fmt: skip
+
+
+def test_a_lamp_with_a_photocell_nobody_knows_of_burns_under_the_dark_sky_of_its_quarter() -> None:
+    """Photocell lamps burn 2 km north of it; 11 km away the sky is another one."""
+    whole = fleet_of(6, Programme("cell", "photocell"))
+    places = (11.05, 11.05, 11.05, 11.05, 11.032, 10.95)
+    assets = [replace(a, latitude=place) for a, place in zip(whole.assets, places, strict=True)]
+    assets[4:] = [replace(a, programme="night") for a in assets[4:]]
+    programmes = (*whole.programmes, Programme("night"))
+    sky = DarkSky(replace(whole, assets=tuple(assets), programmes=programmes), 0.5)
+    lit, dark = np.ones(4, dtype=np.bool_), np.zeros(4, dtype=np.bool_)
+    photocells = np.arange(4, dtype=np.int32)
+    assert sky.meant(photocells, lit).tolist() == [True] * 5 + [False]
+    assert not sky.meant(photocells, dark).any()

@@ -20,6 +20,9 @@ from gateway.model import Bools, Float64s, Int32s, Int64s
 RADIO = "radio"
 """Level, and asset id, of all that hangs on a lost gateway or cell: the inventory does not know which."""
 
+TYPE = "type"
+"""Level of all lamps of a type of luminaire; its asset id is ``type:`` and the type's id."""
+
 SLACK_SHARE = 0.1
 SLACK_NS = 60_000_000_000
 GROWING_SHARE = 0.3
@@ -27,7 +30,7 @@ GROWING_SHARE = 0.3
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """``level`` is circuit, feeder, cabinet, area or RADIO, which has none; ``circuits`` are all it has."""
+    """``level`` is circuit, feeder, cabinet, area, RADIO or TYPE; ``circuits`` are all it has, if any."""
 
     level: str
     number: int

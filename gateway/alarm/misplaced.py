@@ -6,21 +6,30 @@ mended, alarms are of the place where a lamp stands and of the circuit it hangs 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from gateway.alarm.circuits import NO_PHASE, PHASES
+from gateway.alarm.expected import Supply
 from gateway.fleet import BENCH
 
 if TYPE_CHECKING:
     from gateway.alarm.engine import AlarmEngine
 
 
-def compare_volts(engine: AlarmEngine) -> None:
-    """Take in the voltage of whoever was heard since the last step, beside that of its cabinet."""
-    watch, reports, now_ns = engine.watch, engine.reports, engine.energised.now_ns
-    rows = np.flatnonzero((engine.energised.heard_ns == now_ns) & (watch.circuit != BENCH))
+REST_NS: Final = 7_200_000_000_000
+"""Off for so long a circuit rests: what is heard of its lamps then was not held back."""
+
+
+def take_in(engine: AlarmEngine) -> None:
+    """Whoever was heard since the last step: its voltage beside that of its cabinet, and by what power."""
+    watch, reports, energised = engine.watch, engine.reports, engine.energised
+    now_ns = energised.now_ns
+    rows = np.flatnonzero((energised.heard_ns == now_ns) & (watch.circuit != BENCH))
+    off = (energised.state == Supply.OFF) & (energised.planned == Supply.OFF)
+    resting = engine.circuits.switched & off & (now_ns - energised.off_since_ns >= REST_NS)
+    watch.placement.note_power(rows, watch.circuit, resting, energised.state == Supply.ON)
     cabinets_v = np.where(reports.fresh(now_ns), reports.phased("voltage"), np.nan)
     watch.placement.observe(rows, watch.circuit[rows], engine.evaluator.volts(rows), cabinets_v)
 
@@ -33,7 +42,7 @@ def misplaced(engine: AlarmEngine) -> list[dict[str, Any]]:
     """
     fleet, watch, circuits = engine.fleet, engine.watch, engine.circuits
     said = np.append(circuits.of_asset, BENCH)[watch.believed]
-    elsewhere = engine.causes.together.elsewhere
+    elsewhere = engine.causes.together.elsewhere | watch.placement.unswitched
     found = []
     for row in np.flatnonzero((watch.asset != watch.believed) | (watch.circuit != said) | elsewhere).tolist():
         asset, stands = fleet.assets[watch.believed[row]], fleet.assets[watch.asset[row]]
@@ -42,6 +51,8 @@ def misplaced(engine: AlarmEngine) -> list[dict[str, Any]]:
             why = f"it and the device of {stands.id} follow each other's phase: they were exchanged"
         elif watch.circuit[row] != said[row]:
             why = f"its voltage follows phase {PHASES[phase]}"
+        elif watch.placement.unswitched[row]:
+            why = "it was heard while its circuit had no power"
         else:
             why = "it fell silent with another circuit of its cabinet"
         found.append(

@@ -15,10 +15,14 @@ import numpy.typing as npt
 from gateway.alarm.circuits import NO_PHASE, PHASES, Circuits
 from gateway.alarm.options import AlarmOptions
 from gateway.fleet import BENCH, Fleet
-from gateway.model import Float64s, Int32s, Int64s
+from gateway.model import Bools, Float64s, Int32s, Int64s
+
+AWAKE_MIN: Final = 4
+"""Heard so often while its circuit rested, a lamp does not hang on that."""
 
 SAMPLES_KEPT_MAX: Final = 512.0  # beyond, the older half counts no more
 _UNKNOWN: Final = -1
+_AWAKE_COUNTED_MAX: Final = 10_000
 Int8s = npt.NDArray[np.int8]
 Float32s = npt.NDArray[np.float32]
 
@@ -28,7 +32,9 @@ class Placement:
     inventory has at an asset really stands (BENCH, the last, stays).
 
     ``sums`` float32[devices, 7]: how many samples, and of lamp less cabinet volts the sum and the sum of
-    squares for each phase. ``cabinet`` [devices] is the one they were taken beside.
+    squares for each phase. ``cabinet`` [devices] is the one they were taken beside. ``unswitched``
+    bool[devices]: heard throughout the last rest of its circuit, of which ``awake`` counts the running one;
+    ``resting`` bool[circuits] have been off for long.
     """
 
     def __init__(self, fleet: Fleet, circuits: Circuits, options: AlarmOptions) -> None:
@@ -37,6 +43,9 @@ class Placement:
         self.sums: Float32s = np.zeros((devices, 7), dtype=np.float32)
         self.cabinet: Int32s = np.full(devices, BENCH, dtype=np.int32)
         self.phase: Int8s = np.full(devices, _UNKNOWN, dtype=np.int8)
+        self.awake = np.zeros(devices, dtype=np.int16)
+        self.unswitched: Bools = np.zeros(devices, dtype=np.bool_)
+        self.resting: Bools = np.zeros(len(circuits), dtype=np.bool_)
         self._own = np.arange(len(fleet.assets) + 1, dtype=np.int32)
         self._own[-1] = BENCH
         self.places: Int32s = self._own.copy()
@@ -68,6 +77,16 @@ class Placement:
         self.sums[moved], self.phase[moved] = 0.0, _UNKNOWN
         self.cabinet[devices] = cabinet
         self.sums[devices] += np.concatenate((np.ones((len(off), 1)), off, off * off), axis=1)  # distinct
+
+    def note_power(self, devices: Int64s, of_device: Int32s, resting: Bools, powered: Bools) -> None:
+        """``devices`` were heard; ``resting`` circuits have been off for long, ``powered`` ones are on."""
+        count = devices[np.append(resting, False)[of_device[devices]]]
+        self.awake[count] = np.minimum(self.awake[count], _AWAKE_COUNTED_MAX) + 1
+        over = self.resting & powered
+        if over.any():
+            rows = np.flatnonzero(np.append(over, False)[of_device])
+            self.unswitched[rows], self.awake[rows] = self.awake[rows] >= AWAKE_MIN, 0
+        self.resting = (self.resting & ~over) | resting
 
     def review(self, asset: Int32s) -> bool:
         """Conclude from what was seen; ``asset`` [devices] by the inventory. Whether anything is new."""

@@ -27,6 +27,9 @@ class Kept(msgspec.Struct, array_like=True):
     cabinet: bytes  # int32[devices]
     phase: bytes  # int8[devices]
     volts: bytes  # float32[devices]
+    awake: bytes  # int16[devices]
+    unswitched: bytes  # bool[devices]
+    resting: list[str]  # circuits
 
 
 def pack(engine: AlarmEngine) -> Kept:
@@ -39,6 +42,9 @@ def pack(engine: AlarmEngine) -> Kept:
         placement.cabinet.tobytes(),
         placement.phase.tobytes(),
         volts.tobytes(),
+        placement.awake.tobytes(),
+        placement.unswitched.tobytes(),
+        [engine.circuits.names[row] for row in np.flatnonzero(placement.resting).tolist()],
     )
 
 
@@ -51,4 +57,7 @@ def unpack(kept: Kept, engine: AlarmEngine, devices: Int32s) -> None:
     placement.phase = mapped(kept.phase, devices, -1, size, np.int8)
     known = devices >= 0
     placement.sums[devices[known]] = np.frombuffer(kept.sums, dtype=np.float32).reshape(-1, 7)[known]
+    placement.awake = mapped(kept.awake, devices, 0, size, np.int16)
+    placement.unswitched = mapped(kept.unswitched, devices, 0, size, np.bool_)
+    placement.resting = np.isin(engine.circuits.names, kept.resting)
     engine.evaluator.restore_volts(mapped(kept.volts, devices, np.nan, size, np.float32))

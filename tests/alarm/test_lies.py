@@ -64,7 +64,7 @@ def wandering(minute: int, phase: int) -> float:
 
 
 def metered(minute: int, _: str) -> dict[str, float]:
-    return cabinet_says(watts=2000.0) | {f"phase{p + 1}_voltage": wandering(minute, p) for p in range(3)}
+    return cabinet_says(watts=1000.0) | {f"phase{p + 1}_voltage": wandering(minute, p) for p in range(3)}
 
 
 def street(real_phase: dict[int, int], *, dead_phase: str = "", from_minute: int = 0) -> City:
@@ -173,3 +173,24 @@ def test_a_lamp_with_a_photocell_nobody_knows_of_burns_under_the_dark_sky_of_its
     photocells = np.arange(4, dtype=np.int32)
     assert sky.meant(photocells, lit).tolist() == [True] * 5 + [False]
     assert not sky.meant(photocells, dark).any()
+
+
+def test_a_lamp_heard_while_its_circuit_rests_can_be_a_day_burner() -> None:
+    """Said to hang on the switched feeder it really has power all day; the circuit is no excuse for it."""
+    fleet = city_of(1, 2, 30)
+    fleet = replace(fleet, feeders=(fleet.feeders[0], replace(fleet.feeders[1], group_switched=False)))
+    assets = tuple(replace(a, feeder="C0-F0") if a.id == "LP-0-1-005" else a for a in fleet.assets)
+
+    def power(minute: int, feeder: str, _: str) -> bool:
+        return feeder == "C0-F1" or 352 <= minute < 1050  # 17:52 to 05:30
+
+    def lit(minute: int, lamp: int) -> bool:
+        return 352 <= minute < (1200 if lamp == 35 else 1050)
+
+    city = City(fleet, local("2026-11-20 12:00"), power, lit=lit)
+    city.engine = AlarmEngine(replace(fleet, assets=assets), [LAMP, CABINET])
+    acquainted(city.engine.watch, missed=24)
+    city.run(1190)
+    assert [(a.asset, a.type) for a in city.said] == [("LP-0-1-005", "lampUnexpectedOn")]
+    (listed,) = misplaced(city.engine)
+    assert (listed["asset"], listed["why"]) == ("LP-0-1-005", "it was heard while its circuit had no power")

@@ -15,6 +15,7 @@ from typing import Any
 
 from gateway import ledger, wiring
 from gateway.alarm.engine import AlarmEngine
+from gateway.alarm.misplaced import misplaced
 from gateway.clock import Clock
 from gateway.configuration import Configuration, interpret
 from gateway.control.protocol import SOCKET_NAME
@@ -272,6 +273,7 @@ class Gateway:
             "figures.read": self.read_figures,
             "gateway.reload": self.files.reload,
             "rules.explain": self.explain_rules,
+            "rules.misplaced": self.misplaced,
             "maintenance.list": self.windows,
             "gateway.backup": partial(self.files.back_up, store=self.store, trimming=self.trimming),
         }
@@ -300,6 +302,10 @@ class Gateway:
     async def explain_rules(self, *, asset: str) -> list[dict[str, Any]]:
         """The rules of an asset as the alarm follower holds them."""
         return self.alarms.engine.explain(asset, self.clock.wall_ns())
+
+    async def misplaced(self) -> list[dict[str, Any]]:
+        """Devices that do not stand or hang where the inventory says."""
+        return misplaced(self.alarms.engine)
 
     async def windows(self) -> list[dict[str, Any]]:
         """Maintenance windows and outages that are to come or in force."""

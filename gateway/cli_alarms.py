@@ -124,6 +124,9 @@ def _rules(commands: Commands) -> None:
     rules = group(commands, "rules", "rules: why one fired or not, what they would raise over a journal")
     explain = add(rules, "explain", "rules:explain", "the rules of an asset: limits, state, and why")
     explain.add_argument("asset", help="light point, cabinet or sensor")
+    misplaced = add(
+        rules, "misplaced", "rules:misplaced", "devices that do not stand or hang where the inventory says"
+    )
     dry_run = add(
         rules, "check", "rules:check", "validate the rules; with a journal, say what they would raise"
     )
@@ -133,4 +136,4 @@ def _rules(commands: Commands) -> None:
     )
     as_json(dry_run)
     config(dry_run)
-    asks(explain)
+    asks(explain, misplaced)

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from gateway import wiring
 from gateway.alarm.engine import AlarmEngine
+from gateway.alarm.misplaced import misplaced
 from gateway.configuration import interpret
 from gateway.data_directory import STATE_FILE, DataDirectory
 from gateway.errors import OrderRefused
@@ -56,6 +57,9 @@ async def ask(settings: Settings, name: str, arguments: dict[str, Any]) -> Any:
         async def explain(*, asset: str) -> list[dict[str, Any]]:
             return _engine(files).explain(asset, clock.wall_ns())
 
+        async def list_misplaced() -> list[dict[str, Any]]:
+            return misplaced(_engine(files))
+
         async def windows() -> list[dict[str, Any]]:
             return _engine(files).quiet.documents()
 
@@ -63,6 +67,7 @@ async def ask(settings: Settings, name: str, arguments: dict[str, Any]) -> Any:
             "gateway.reload": files.reload,
             "gateway.backup": partial(files.back_up, store=store, trimming=nullcontext()),
             "rules.explain": explain,
+            "rules.misplaced": list_misplaced,
             "maintenance.list": windows,
         }
         handlers = operations.handlers() | own

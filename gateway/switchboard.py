@@ -69,6 +69,7 @@ class Switchboard:
             "fleet.list": self.fleet_list,
             "fleet.show": self.fleet_show,
             "rules.explain": self.rules_explain,
+            "rules.misplaced": self.rules_misplaced,
             "faults.list": self.faults_list,
             "faults.tickets": self.tickets,
             "maintenance.add": self.add_windows,
@@ -176,6 +177,10 @@ class Switchboard:
 
     async def rules_explain(self, *, asset: str) -> Any:
         return await self._first("rules.explain", asset=asset)
+
+    async def rules_misplaced(self) -> list[dict[str, Any]]:
+        found = await self._all("rules.misplaced")
+        return sorted((one for own in found for one in own), key=lambda one: str(one["asset"]))
 
     async def add_windows(self, *, windows: Sequence[dict[str, Any]], by: str) -> dict[str, Any]:
         """Kept by every worker that has a part of the place; said again, one is still one."""

@@ -24,7 +24,7 @@ from gateway.alarm.group import RADIO, TYPE, Group
 from gateway.alarm.options import AlarmOptions
 from gateway.alarm.parent import EXPLAINS, NOBODY, POWERLESS, STORM, WARD_OUTAGE, Key, Parent
 from gateway.alarm.silence import SilenceWatch
-from gateway.alarm.supply import NEUTRAL_LOSS, PHASE_LOSS, SupplyWatch
+from gateway.alarm.supply import NEUTRAL_LOSS, PHASE_LOSS, SWITCHING_ERROR_ON, SupplyWatch
 from gateway.alarm.together import Together
 from gateway.fleet import BENCH, Fleet
 from gateway.model import Bools, Int32s, Int64s
@@ -194,8 +194,13 @@ class Causes:
         return waits
 
     def _hold_ns(self, kind: str, level: str) -> int:
-        short = kind in {PHASE_LOSS, NEUTRAL_LOSS} and level == "cabinet"
-        return round((self._options.voltage_hold_s if short else self._options.group_hold_s) * 1e9)
+        options, whole = self._options, level == "cabinet"
+        hold_s = options.group_hold_s
+        if kind in {PHASE_LOSS, NEUTRAL_LOSS} and whole:
+            hold_s = options.voltage_hold_s
+        if kind == SWITCHING_ERROR_ON and not whole:
+            hold_s = options.stray_hold_s
+        return round(hold_s * 1e9)
 
     def _ended(self, now_ns: int) -> tuple[list[Key], list[tuple[Parent, list[int]]]]:
         """Keys of parents that are over, and the circuits of those that are back in part only."""

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from gateway.alarm import acts, carrying, condition, hearing, repair, silence, snapshot
+from gateway.alarm import acts, carrying, condition, excused, hearing, misplaced, repair, silence, snapshot
 from gateway.alarm.cabinet import CabinetReports
 from gateway.alarm.cause import Causes
 from gateway.alarm.circuits import circuits_of
@@ -35,7 +35,7 @@ from gateway.alarm.wording import Wording
 from gateway.alarms import Alarm, Fault
 from gateway.errors import OrderRefused
 from gateway.fleet import BENCH, Fleet
-from gateway.model import Bools, Chunk, Control, ProfileSpec, Run, SessionEvent, Severity, Tick
+from gateway.model import Chunk, Control, ProfileSpec, Run, SessionEvent, Severity, Tick
 from gateway.regulation import Regulation
 
 REVIEW_NS: Final = 900_000_000_000
@@ -166,17 +166,21 @@ class AlarmEngine:
     def _tick(self, tick: Tick) -> list[Alarm]:
         """Groups before members: what an alarm of a group accounts for is raised under it."""
         alarms = self._silences(self.watch.redraw(tick.wall_ns))
+        self.evaluator.places = self.watch.placement.exchanged
         alarms += self._turn(tick.wall_ns)
         self.waited_ns += self.watch.listen(tick)
         if self.waited_ns < self._step_ns:
             return alarms
         elapsed_ns, self.waited_ns = self.waited_ns, 0
         energised, wall_ns = self.energised, tick.wall_ns
+        misplaced.take_in(self)
         energised.step(elapsed_ns, wall_ns, self.reports, self.watch.circuit, self.watch.interval_ns)
         self.settle()
         self.watch.advance(elapsed_ns, wall_ns, energised.state == Supply.ON)
         if energised.now_ns // REVIEW_NS != (energised.now_ns - elapsed_ns) // REVIEW_NS:
             self.watch.review()
+            alarms += self._silences(self.watch.learn(wall_ns))
+            self.evaluator.places = self.watch.placement.exchanged
             night = self.expectation.night(wall_ns)
             self.evaluator.review(night, self.watch.asset, self.watch.circuit, self.circuits)
         ended, began, past = self.causes.step(wall_ns)
@@ -195,18 +199,7 @@ class AlarmEngine:
     def settle(self) -> None:
         """Tell the evaluator which assets have had power for long enough, and which may burn by day."""
         self.evaluator.settled = np.append(self.energised.settled(), True)[self._circuit[:-1]]
-        # By day a switched circuit with power is the circuit's matter, and no lamp's; nor that of a lamp
-        # nearby, which may hang on it whatever the inventory says.
-        cabinet, astray = self.circuits.cabinet, self.energised.stray | self.causes.supply.busy()
-        astray |= np.isin(cabinet, cabinet[astray & (cabinet != BENCH)])
-        excused = np.append(astray, False)[self._circuit[:-1]] | self.fleet.group_switched
-        self.evaluator.excused = excused | self._dark_sky()
-
-    def _dark_sky(self) -> Bools:
-        asset, energised = self.watch.asset, self.energised
-        lately = energised.now_ns - energised.heard_ns <= 2 * self.watch.interval_ns
-        near = np.flatnonzero(self.sky.photocell[asset] & lately)
-        return self.sky.meant(asset[near], self.evaluator.shining[near])
+        self.evaluator.excused = excused.by_day(self)
 
     def _begin_group(self, key: Key, wall_ns: int) -> list[Alarm]:
         """An alarm of a group, and what it accounts for put under it."""

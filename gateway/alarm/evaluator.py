@@ -25,6 +25,7 @@ from gateway.alarm.timing import Times, Timing
 from gateway.fleet import BENCH, Fleet
 from gateway.model import TIME_ABSENT, Bools, Float64s, Int32s, Int64s, ProfileSpec, ReadingBatch, Rule
 
+VOLTAGE: Final = "supply_voltage"
 SAMPLES_COUNTED_MAX: Final = 60_000  # the count of a pending rule stops here
 
 
@@ -133,6 +134,13 @@ class Evaluator:
         self.settled: Bools = np.ones(len(fleet.assets), dtype=np.bool_)
         # Assets that burn by day for a reason that is not theirs: a crew, their circuit, a dark sky.
         self.excused: Bools = np.zeros(len(fleet.assets), dtype=np.bool_)
+        # Where what the inventory has at an asset really stands, once that is known to differ.
+        self.places: Int32s | None = None
+        self._volts = [
+            (name, names.index(VOLTAGE))
+            for name, spec in spec_of.items()
+            if VOLTAGE in (names := [field.name for field in spec.numeric])
+        ]
         self.judged = self.late = self.replayed = self.on_bench = 0
 
     def judge(self, batch: ReadingBatch) -> Judgement:
@@ -146,6 +154,8 @@ class Evaluator:
         own = batch.time_from_device[live]
         self.latest_ns[device[own]] = time_ns[own]  # in order, so the last of a device is its latest
         asset = self._fleet.assets_at(device, time_ns)
+        if self.places is not None:
+            asset = self.places[asset]
         times = self.timing.of(batch, live, device, distinct=distinct)
         believed = np.flatnonzero(times.believe)
         self.late += len(live) - len(believed)
@@ -175,6 +185,18 @@ class Evaluator:
         crossings = [crossing for crossing in crossings if not crossing.rule.recorded]
         crossings.sort(key=lambda crossing: crossing.place)
         return Judgement(crossings, live, asset, times.believe)
+
+    def volts(self, devices: Int64s) -> Float32s:
+        """The voltage each of ``devices`` told last, NaN where none is known."""
+        found = np.full(len(self.local), np.nan, dtype=np.float32)
+        for name, row in self._volts:
+            found[self.states[name].devices] = self.seen[name][:, row]
+        return found[devices]
+
+    def restore_volts(self, volts: Float32s) -> None:
+        """Take up voltages of all devices, NaN for none."""
+        for name, row in self._volts:
+            self.seen[name][:, row] = volts[self.states[name].devices]
 
     def review(self, night: int, asset: Int32s, circuit: Int32s, circuits: Circuits) -> None:
         """Let the memories draw their conclusions; where each device stands and hangs, int32[devices]."""

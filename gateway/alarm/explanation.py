@@ -36,7 +36,8 @@ def explain(
     if place is None:
         raise OrderRefused(f"the inventory has no asset {asset!r}")
     rows = np.arange(len(fleet.devices), dtype=np.int32)
-    here = np.flatnonzero(fleet.assets_at(rows, np.full(len(rows), now_ns, dtype=np.int64)) == place)
+    stands = fleet.assets_at(rows, np.full(len(rows), now_ns, dtype=np.int64))
+    here = np.flatnonzero((stands if evaluator.places is None else evaluator.places[stands]) == place)
     found = []
     for row in here.tolist():
         table = evaluator.tables[fleet.devices[row].profile]

@@ -23,6 +23,7 @@ class AlarmOptions:
     step_s: float = 10.0  # groups are looked at this often
     group_hold_s: float = 300.0  # a dip, a recloser, a late report
     voltage_hold_s: float = 60.0
+    stray_hold_s: float = 1200.0  # lamps of one circuit are heard out of hours: the rest of it may follow
     switching_guard_s: float = 900.0  # after the planned switching off, beyond the guard of the plan
     stray_lamps_share: float = 0.3  # of a circuit's lamps are heard although it is planned off
     maintenance_s: float = 7200.0  # door open or selector on manual: a crew is at work
@@ -34,6 +35,9 @@ class AlarmOptions:
     silent_share: float = 0.8
     evidence_min: float = 6.0  # -log10 of the chance that all these reports were lost by accident
     short_share: float = 0.7  # of the silent lamps' power is missing at the meter
+    phase_samples_min: int = 12  # of a lamp's voltage, before they tell its phase
+    phase_ratio: float = 2.0  # its own phase fits so many times better than another, as variances
+    phase_apart_v: float = 20.0  # what is further apart is a fault and tells nothing
     storm_feeders_min: int = 3
     storm_cabinets_min: int = 2
     storm_s: float = 600.0

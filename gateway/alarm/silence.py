@@ -17,6 +17,7 @@ from gateway.alarm.circles import Circle, Circles
 from gateway.alarm.circuits import Circuits
 from gateway.alarm.loss import INTERVAL_S, REPORTS_A_NIGHT, LossRecord
 from gateway.alarm.options import AlarmOptions
+from gateway.alarm.placement import Placement
 from gateway.alarm.rule import SECOND_NS
 from gateway.fleet import BENCH, Fleet
 from gateway.model import Bools, Float64s, Int32s, Int64s, ProfileSpec, Tick
@@ -59,6 +60,7 @@ class SilenceWatch:
         self, fleet: Fleet, specs: Iterable[ProfileSpec], circuits: Circuits, options: AlarmOptions
     ) -> None:
         self._fleet, self._circuits = fleet, circuits
+        self.placement = Placement(fleet, circuits, options)
         known = {spec.name: spec for spec in specs}
         self.interval_ns: Int64s = np.array(
             [round(known[d.profile].interval_s * SECOND_NS) for d in fleet.devices], dtype=np.int64
@@ -80,6 +82,7 @@ class SilenceWatch:
         self.circle: Int32s = np.full(len(fleet.devices), BENCH, dtype=np.int32)
         self.circuit: Int32s = np.full(len(fleet.devices), BENCH, dtype=np.int32)
         self.asset: Int32s = np.full(len(fleet.devices), BENCH, dtype=np.int32)
+        self.believed = self.asset  # by the inventory
         self.heard_ns: Int64s = np.zeros(len(fleet.devices), dtype=np.int64)
         self.silent: Bools = np.zeros(len(fleet.devices), dtype=np.bool_)
         self.onset_ns: dict[int, int] = {}
@@ -178,16 +181,24 @@ class SilenceWatch:
         self.limit_ns = self._limits()
         self._schedule()
 
-    def redraw(self, wall_ns: int) -> list[Silence]:
-        """Put devices into circles, anew when an assignment begins or ends; who stays keeps its age.
+    def learn(self, wall_ns: int) -> list[Silence]:
+        """Conclude where devices really hang, from what their voltages showed; silences of who was moved."""
+        if not self.placement.review(self.believed):
+            return []
+        self._period = -1
+        return self.redraw(wall_ns)
 
-        Returns the silences of devices that were taken away.
+    def redraw(self, wall_ns: int) -> list[Silence]:
+        """Put devices into circles, anew when an assignment begins or ends, or when one turns out to hang
+        elsewhere; who stays keeps its age. Returns the silences of devices that were taken away.
         """
         period = int(np.searchsorted(self._boundaries, wall_ns, side="right"))
         if period == self._period:
             return []
         rows = np.arange(len(self._fleet.devices), dtype=np.int32)
-        asset = self._fleet.assets_at(rows, np.full(len(rows), wall_ns, dtype=np.int64))
+        self.believed = self._fleet.assets_at(rows, np.full(len(rows), wall_ns, dtype=np.int64))
+        self.placement.settle(self.believed)
+        asset = self.placement.places[self.believed]
         moved = asset != self.asset
         ended = [
             self._ended(int(row), wall_ns, "configuration") for row in np.flatnonzero(moved & self.silent)
@@ -232,7 +243,7 @@ class SilenceWatch:
         numbers: dict[str, int] = {}
         circles: list[Circle] = []
         self.circle = np.full(len(asset), BENCH, dtype=np.int32)
-        self.circuit = np.where(asset == BENCH, BENCH, np.append(self._circuits.of_asset, BENCH)[asset])
+        self.circuit = self.placement.circuits_at(asset)
         for row in np.flatnonzero(asset != BENCH).tolist():
             circuit = int(self.circuit[row])
             name = "always" if circuit == BENCH else self._circuits.names[circuit]

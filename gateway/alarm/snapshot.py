@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 import zstandard
 
-from gateway.alarm import group_memory, lamp_record, load_record, sensor_memory, timing
+from gateway.alarm import group_memory, lamp_record, load_record, placement_record, sensor_memory, timing
 from gateway.alarm.circles import Circle
 from gateway.alarm.evaluator import Evaluator, RuleState
 from gateway.alarm.group_memory import mapped
@@ -71,6 +71,7 @@ class _Content(msgspec.Struct, array_like=True):
     sensors: sensor_memory.KeptSensors | None = None
     taken_ns: bytes = b""  # int64[devices]
     loads: load_record.KeptLoads | None = None
+    placement: placement_record.Kept | None = None
 
 
 class _Head(msgspec.Struct, array_like=True):
@@ -107,6 +108,7 @@ def pack(engine: AlarmEngine) -> bytes:
         sensors=sensor_memory.pack(engine.sensors, fleet),
         taken_ns=evaluator.timing.taken_ns.tobytes(),
         loads=load_record.pack(engine.loads),
+        placement=placement_record.pack(engine),
     )
     return zstandard.compress(msgspec.msgpack.encode(content), _COMPRESSION_LEVEL)
 
@@ -131,11 +133,14 @@ def unpack(packed: bytes, engine: AlarmEngine) -> None:
     for lamps in content.lamps:
         if lamps.profile in evaluator.memories:
             lamp_record.unpack(lamps, fleet, evaluator.memories[lamps.profile])
+    if content.placement is not None:
+        placement_record.unpack(content.placement, engine, rows)
     if content.drawn_ns is not None:
         onsets = {fleet.device_row[d]: onset for d, onset in content.onset_ns if d in fleet.device_row}
         circles = [_circle(circle) for circle in content.circles]
         age_ns = mapped(content.age_ns, rows, 0, size)
         watch.restore(content.drawn_ns, circles, age_ns, onsets)
+        evaluator.places = watch.placement.exchanged
     watch.last = content.last_tick
     ledger.restore(
         [Standing(alarm, set(sources)) for alarm, sources in content.standing],

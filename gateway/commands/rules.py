@@ -51,6 +51,14 @@ def _limit(rule: dict[str, Any]) -> str | None:
     return None if limit is None else f"{side} {limit:g}"
 
 
+def misplaced(options: argparse.Namespace) -> int:
+    """Which devices do not stand or hang where the inventory says; until it is mended, alarms know."""
+    found = ask(options, "rules.misplaced")
+    columns = ("asset", "device", "stands at", "said", "hangs on", "why")
+    keys = ("asset", "device", "stands_at", "said", "circuit", "why")
+    return show(options, found, columns, [[one[key] for key in keys] for one in found])
+
+
 def check(options: argparse.Namespace) -> int:
     """Validate the rules; with a journal, say what they would have raised over it, night by night."""
     chosen = settings.read(options.config)

@@ -75,12 +75,17 @@ Power = Callable[[int, str, str], bool]
 
 @dataclass
 class City:
-    """``power`` decides what happens; ``report`` what a cabinet says at a minute, None: nothing."""
+    """``power`` decides what happens; ``report`` what a cabinet says at a minute, None: nothing.
+
+    ``volts`` are what a lamp (by its number in the inventory) measures at a minute, ``lit`` whether it burns.
+    """
 
     fleet: Fleet
     start_ns: int
     power: Power
     report: Callable[[int, str], dict[str, float] | None] = lambda _minute, _cabinet: None
+    volts: Callable[[int, int], float] = lambda _minute, _lamp: 230.0
+    lit: Callable[[int, int], bool] = lambda _minute, _lamp: True
     loss: float = 0.04
     seed: int = 1
     mute: frozenset[str] = frozenset()  # lamps that have power and say nothing
@@ -121,9 +126,13 @@ class City:
         return [a for a in self.said if not a.quiet and kind in (None, a.type)]
 
     def reading(self, lamps: Int64s | int, time_ns: int, sequence: int = 1) -> ReadingBatch:
-        """What lit lamps say, one reading each."""
-        lit = {"active_power": 100.0, "dimming_level": 100.0, "supply_voltage": 230.0}
-        told = [{"device": int(d), "time": time_ns, **lit} for d in np.atleast_1d(lamps)]
+        """What lamps say, one reading each."""
+        told = []
+        for lamp in np.atleast_1d(lamps).tolist():
+            light = 100.0 * self.lit(self.minute, lamp)
+            values = {"active_power": light, "dimming_level": light}
+            volts = self.volts(self.minute, lamp)
+            told.append({"device": lamp, "time": time_ns, **values, "supply_voltage": volts})
         return batch(told, LAMP, sequence)
 
     def chunk(self) -> Chunk:

@@ -173,15 +173,26 @@ def limits(
         return column
     out = np.empty((len(at), len(expected_w)), dtype=np.float64)
     out[:] = column
-    out[rules.around] = np.maximum(column[rules.around] * expected_w, expected_w + rules.meter_guard_w)
+    guard_w = _guard_w(rules, column)
+    out[rules.around] = np.maximum(column[rules.around] * expected_w, expected_w + guard_w[rules.around])
     out[rules.faint] = np.maximum(column[rules.faint] * expected_w, standby_w + rules.lit_margin_w)
     share = np.broadcast_to(column, out.shape)
     if heads is not None and len(rules.heads):
         share = share.copy()
         share[rules.heads] = np.maximum(share[rules.heads], heads)
-    missing = np.minimum(share[rules.missing] * expected_w, expected_w - rules.meter_guard_w)
+    missing = np.minimum(share[rules.missing] * expected_w, expected_w - guard_w[rules.missing])
     out[rules.missing] = np.maximum(missing, standby_w + rules.dark_margin_w)
     return out
+
+
+def _guard_w(rules: RuleTable, column: Float64s) -> Float64s:
+    """How far from the expected power a limit keeps [rules, 1]; nearer to it to clear than to raise.
+
+    Else the band in which a small lamp neither raises nor clears would be gone, and its alarm come and go.
+    """
+    raising = np.abs(1.0 - rules.raise_at[:, np.newaxis])
+    share = np.abs(1.0 - column) / np.where(raising > 0.0, raising, 1.0)
+    return rules.meter_guard_w * np.minimum(share, 1.0)
 
 
 def head_shares(fleet: Fleet, margin: float) -> Float64s:

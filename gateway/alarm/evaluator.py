@@ -225,7 +225,7 @@ class Evaluator:
         values = values[rules.field]
         if len(rules.scoped):
             sample[rules.scoped] &= rules.applies[:, np.maximum(asset, 0)]
-        raise_at = limits(rules, rules.raise_at, expected_w, standby_w, None if heads is None else heads[0])
+        raise_at = limits(rules, expected_w, standby_w, None if heads is None else heads[0], clear=False)
         return Scene(
             rules, batch, live, times.time_ns, times.own, asset, values, sample,
             broken(rules, values, raise_at, sample), expected_w, standby_w, lamps_lit, heads,

@@ -183,7 +183,11 @@ class Causes:
 
     def excused(self, rows: Int64s) -> Bools:
         """Devices that are late, and of which that is not to be said yet: groups before members."""
-        waits = self.together.excused(rows)
+        unreached = np.zeros(len(self._circuits), dtype=np.bool_)
+        for (_, kind), parent in self.standing.items():
+            if kind == silence.TYPE and parent.ended_ns is None:
+                unreached[list(parent.group.circuits)] = True
+        waits = self.together.excused(rows, unreached)
         radio = self.standing.get((RADIO, silence.TYPE))
         if radio is not None and radio.ended_ns is None:
             waits |= np.isin(rows, radio.members) & (self._energised.heard_ns[rows] < radio.began_ns)
@@ -210,7 +214,10 @@ class Causes:
                 over = self.supply.is_over(parent.kind, parent.group)
             else:
                 missing = self._not_back(parent)
-                if len(missing) < len(parent.group.circuits) and parent.back_ns is None:
+                # A circuit without a member can not be heard, and is not back for that.
+                speaking = np.unique(self._watch.circuit[parent.members])
+                known = np.count_nonzero(np.isin(speaking, parent.group.circuits))
+                if len(missing) < known and parent.back_ns is None:
                     parent = self.standing[key] = replace(parent, back_ns=now_ns)
                 split = parent.back_ns is not None and now_ns - parent.back_ns >= self._split_ns
                 over = not missing or split

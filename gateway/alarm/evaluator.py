@@ -51,11 +51,15 @@ class Crossing:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """``live`` are the batch's rows that were new, in order and not replayed: signs of life."""
+    """``live`` are the batch's rows that were new, in order and not replayed.
+
+    ``believed`` bool[live]: told of now, and no report that was held back for hours.
+    """
 
     crossings: list[Crossing]
     live: Int64s
     asset: Int32s  # where each of them stood, or BENCH
+    believed: Bools
 
 
 @dataclass(slots=True)
@@ -151,26 +155,26 @@ class Evaluator:
         self.judged += len(believed) - on_bench
         if not rules.rules or not len(believed):
             self._see(rules, batch.values[:, live[believed]], device[believed])
-            return Judgement([], live, asset)
+            return Judgement([], live, asset, times.believe)
         scene = self._scene(rules, batch, live[believed], asset[believed], times.take(believed), distinct)
         device = device[believed]
         self.busy[device[scene.breach.any(axis=0)]] = True
         touched = np.flatnonzero(self.busy[device])
         if not len(touched):
-            return Judgement([], live, asset)
+            return Judgement([], live, asset, times.believe)
         scene = scene.take(touched)
         np.logical_and(scene.sample, ~np.isnan(scene.values), out=scene.sample)
         healthy = scene.healthy()
         moving = self._moving(scene, healthy)
         if not len(moving):
-            return Judgement([], live, asset)
+            return Judgement([], live, asset, times.believe)
         scene, healthy = scene.take(moving), healthy[:, moving]
         crossings: list[Crossing] = []
         for at in occurrences(batch.device[scene.rows]):
             crossings += self._advance(scene, healthy, at)
         crossings = [crossing for crossing in crossings if not crossing.rule.recorded]
         crossings.sort(key=lambda crossing: crossing.place)
-        return Judgement(crossings, live, asset)
+        return Judgement(crossings, live, asset, times.believe)
 
     def review(self, night: int, asset: Int32s, circuit: Int32s, circuits: Circuits) -> None:
         """Let the memories draw their conclusions; where each device stands and hangs, int32[devices]."""

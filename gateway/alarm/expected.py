@@ -137,6 +137,10 @@ class Expectation:
         """Number of the local noon-to-noon that holds an instant."""
         return (time_ns + self._offset_ns - sun.DAY_NS // 2) // sun.DAY_NS
 
+    def since_noon_s(self, time_ns: int) -> float:
+        """Seconds since the local noon that began ``night(time_ns)``."""
+        return (time_ns + self._offset_ns - sun.DAY_NS // 2) % sun.DAY_NS / 1e9
+
     def expected_power_w(self, assets: Int32s, level: Float64s, hours: Float64s | None = None) -> Float64s:
         """Power of each asset at ``level`` % after so many operating ``hours``, all heads together."""
         return self._curves.power_w(assets, level, hours)

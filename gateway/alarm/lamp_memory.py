@@ -22,7 +22,7 @@ HOUR_NS: Final = 3_600_000_000_000
 PAIR_H_MAX: Final = 3.0
 """Readings further apart say nothing of what happened between them: a night, an outage."""
 
-CUTS_APART: Final = 3.0  # power may have gone so often between two readings that are a day apart
+CUTS: Final = 3.0  # power may have gone so often between two readings: a recloser tries three times
 SELF_TEST_STARTS: Final = 3  # a unit that tests itself after a supply loss counts so many for one
 NOTED_ROWS_MAX: Final = 4096
 METER_STEPS_WH: Final = 3.0  # energy expected between two readings must be told from the register's steps
@@ -31,7 +31,6 @@ RATIOS: Final = (0.4, 2.2)  # beyond, a lamp is faulty and not merely another ty
 WEIGHT_MAX: Final = 64  # samples after which what is normal follows slowly
 MATCHED_MIN, DIMMED_MIN = 4, 2  # samples of a night that followed the programme, and none that did not
 CIRCUIT_MIN: Final = 4  # lamps of which half tell of a supply loss
-STARTS_COUNTED_MAX: Final = 10_000
 _TIME, _POWER, _ENERGY, _HOURS, _STARTS = range(5)
 _PER_MILLE: Final = 1000.0
 _NO_RATIOS: Final = np.array([0, 0, np.iinfo(np.int32).max, 0], dtype=np.int64)
@@ -129,7 +128,7 @@ class LampMemory:
             elif name == "metering_deviation":
                 out[k] = np.where(near, _metering(before, now, hours, sight.expected_w), np.nan)
             elif name == "energy_lost":
-                out[k] = self._energy_lost(sight, before, now, np.where(near, 1.0, CUTS_APART))
+                out[k] = self._energy_lost(sight, before, now)
             elif name == "starts_beyond_plan":
                 out[k] = self.excess[sight.local]
             elif name == "power_factor_margin":
@@ -160,7 +159,9 @@ class LampMemory:
         self._noted, self._noted_rows = [], 0
         rows = local.astype(np.int64)
         rose = np.flatnonzero(starts > 0)
-        counted = np.minimum(starts[rose], STARTS_COUNTED_MAX).astype(np.int32)
+        # One return of power no circuit knows of may be behind all that one reading brought: never enough.
+        most = max(self._options.cycling_starts_min - 1, 1)
+        counted = np.minimum(starts[rose], most).astype(np.int32)
         np.add.at(self.starts[:, 0], rows[rose], counted)
         told = (steady > 0) & ~np.isnan(level)
         wrong = np.abs(level - due) > self._options.dimming_tolerance
@@ -289,15 +290,15 @@ class LampMemory:
         limit = np.interp(sight.level, levels, (own.power_factor_low, own.power_factor_high))
         return np.where(told, np.abs(sight.values[self._factor_row]) - limit, np.nan)
 
-    def _energy_lost(self, sight: Sight, before: Float64s, now: Float64s, cuts: Float64s) -> Float64s:
-        """Wh a register went back by, beyond what a controller that saves now and then loses at a cut."""
+    def _energy_lost(self, sight: Sight, before: Float64s, now: Float64s) -> Float64s:
+        """Wh a register went back by, beyond what a controller that saves now and then loses at cuts."""
         lost = before[:, _ENERGY] - now[:, _ENERGY]
         told = ~np.isnan(lost) & (now[:, _HOURS] >= before[:, _HOURS] - 1.0)  # a new controller counts anew
         if not (lost > 0.0).any():
             return np.where(told, 0.0, np.nan)
         factor = self.factor[sight.local]
         most_w = self._rated_w[sight.asset] * np.where(np.isnan(factor), 2.0, 1.1 * factor)
-        rolled_back = lost <= most_w * cuts * (self._options.energy_saved_s / 3600.0)
+        rolled_back = lost <= most_w * CUTS * (self._options.energy_saved_s / 3600.0)
         return np.where(told, np.where(rolled_back, 0.0, lost), np.nan)
 
 

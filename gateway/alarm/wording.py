@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from gateway.alarm.group import RADIO, TYPE
 from gateway.fleet import Asset, Fleet
 from gateway.vocabulary.kinds import KINDS
+from gateway.vocabulary.own import DATA_GAP
 
 GAPS: Final = {
     "session_lost": ("phiên MQTT không còn trên broker", "the broker no longer had our session"),
@@ -67,7 +68,7 @@ class Wording:
 
     def gap(self, onset_ns: int, cause: str, detail: str = "") -> tuple[str, str]:
         """A data gap, why it could not be prevented, and how far it reaches, which is not translated."""
-        vi, en = self.sentence("dataGap", "gateway", onset_ns, None, None, "")
+        vi, en = self.sentence(DATA_GAP, "gateway", onset_ns, None, None, "")
         vi_cause, en_cause = GAPS.get(cause, (cause, cause))
         reach = f" ({detail})" if detail else ""
         return f"{vi}: {vi_cause}{reach}", f"{en}: {en_cause}{reach}"

@@ -87,8 +87,8 @@ CABINET: Final[dict[str, Kind]] = {
     "phaseImbalance": Kind(
         vi="Lệch tải giữa các pha",
         en="Load of the phases out of balance",
-        check_vi="số đèn không sáng theo từng pha, đấu nối sai pha",
-        check_en="dark lamps of each phase, lamps connected to another phase",
+        check_vi="đèn đấu nối sai pha so với hồ sơ, đèn tắt mà không báo, câu móc trên một pha",
+        check_en="lamps connected to another phase than on record, dark ones nobody heard, taps on one phase",
         delivery=Delivery.MORNING,
     ),
     "neutralLoss": Kind(
@@ -171,18 +171,18 @@ CABINET: Final[dict[str, Kind]] = {
         delivery=Delivery.MORNING,
     ),
     "overload": Kind(
-        vi="Quá tải tuyến",
-        en="Feeder overloaded",
-        check_vi="tải câu thêm, định mức aptomat và cáp",
-        check_en="loads connected by others, ratings of breaker and cable",
+        vi="Quá tải",
+        en="Overloaded",
+        check_vi="tải câu thêm, định mức aptomat tổng và cáp",
+        check_en="loads connected by others, ratings of the main breaker and cables",
         delivery=Delivery.MORNING,
         equipment=True,
     ),
     "unexpectedLoad": Kind(
-        vi="Có tải khi tuyến đã cắt theo lịch",
-        en="Load while the feeder is off by plan",
-        check_vi="câu móc điện, tiếp điểm khởi động từ",
-        check_en="taps by others, contacts of the contactor",
+        vi="Tủ mang tải lạ ngoài các đèn",
+        en="Load beyond what the lamps draw",
+        check_vi="câu móc điện dọc tuyến, thiết bị đấu thêm, đèn chưa có trong hồ sơ",
+        check_en="taps along the feeders, things connected since, lamps that are not on record",
         delivery=Delivery.MORNING,
     ),
     "totalPowerTooHigh": Kind(
@@ -200,7 +200,7 @@ CABINET: Final[dict[str, Kind]] = {
         delivery=Delivery.MORNING,
     ),
     "energyTheft": Kind(
-        vi="Điện năng tủ nhiều hơn tổng các đèn",
+        vi="Điện năng của tủ nhiều hơn tổng các đèn",
         en="Cabinet uses more energy than its lamps",
         check_vi="câu móc điện dọc tuyến, sai số đo",
         check_en="taps along the feeder, metering errors",

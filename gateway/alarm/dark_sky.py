@@ -10,12 +10,11 @@ from typing import Final
 
 import numpy as np
 
-from gateway.alarm.options import AlarmOptions
 from gateway.fleet import Fleet
 from gateway.model import Bools, Int32s
 
-CELLS_PER_REACH: Final = 1.5
-"""A cell and the eight around it reach about so many cells from a lamp."""
+CELL_M: Final = 667.0
+"""A cell and the eight around it reach about 1 km from a lamp."""
 
 METRES_PER_DEG: Final = 111_320.0
 LAMPS_MIN: Final = 3
@@ -24,19 +23,18 @@ LAMPS_MIN: Final = 3
 class DarkSky:
     """``photocell`` bool[assets + 1]: who decides by the sky; the last entry stands for BENCH."""
 
-    def __init__(self, fleet: Fleet, options: AlarmOptions) -> None:
-        cell_m = max(options.photocell_m, 1.0) / CELLS_PER_REACH
+    def __init__(self, fleet: Fleet, share: float) -> None:
         programmes = fleet.programme_by_id
         by_sky = [
             asset.programme in programmes and programmes[asset.programme].switch == "photocell"
             for asset in fleet.assets
         ]
         self.photocell: Bools = np.array([*by_sky, False], dtype=np.bool_)
-        self._share = options.photocell_share
+        self._share = share
         latitude = np.array([asset.latitude for asset in fleet.assets], dtype=np.float64)
         longitude = np.array([asset.longitude for asset in fleet.assets], dtype=np.float64)
-        y = np.floor(latitude * METRES_PER_DEG / cell_m).astype(np.int64)
-        x = np.floor(longitude * METRES_PER_DEG * np.cos(np.radians(latitude)) / cell_m).astype(np.int64)
+        y = np.floor(latitude * METRES_PER_DEG / CELL_M).astype(np.int64)
+        x = np.floor(longitude * METRES_PER_DEG * np.cos(np.radians(latitude)) / CELL_M).astype(np.int64)
         places = list(zip(x.tolist(), y.tolist(), strict=True))
         number = {place: n for n, place in enumerate(sorted(set(places)))}
         self._cell = np.array([number[place] for place in places], dtype=np.int64)

@@ -61,7 +61,7 @@ class AlarmEngine:
         self.fleet = fleet
         self.expectation = Expectation(fleet, options)
         self.evaluator = Evaluator(fleet, specs, self.expectation, options)
-        self.sky = DarkSky(fleet, options)
+        self.sky = DarkSky(fleet, options.photocell_share)
         self.circuits = circuits = circuits_of(fleet)
         self.watch = SilenceWatch(fleet, specs, circuits, options)
         self.energised = Energised(circuits, len(fleet.devices), self.expectation, options)

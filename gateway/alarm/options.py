@@ -37,8 +37,7 @@ class AlarmOptions:
     storm_feeders_min: int = 3
     storm_cabinets_min: int = 2
     storm_s: float = 600.0
-    photocell_share: float = 0.5  # of the photocell lamps around are lit by day: a dark sky,
-    photocell_m: float = 1000.0  # about so far around
+    photocell_share: float = 0.5  # of the photocell lamps around are lit by day: a dark sky
     learned_nights_min: int = 5  # of a circuit no cabinet tells of, before its hours are known
     learned_slack_s: float = 900.0  # around them nothing is said
     learned_samples_min: int = 3  # of a lamp's power, before it is judged against its own

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ from district import LUMINAIRE, MINUTE, fleet, local
 from district import batch as plain
 
 from gateway.alarm.circuits import circuits_of
-from gateway.alarm.dark_sky import DarkSky
 from gateway.alarm.evaluator import Evaluator
 from gateway.alarm.expected import Expectation, Light
 from gateway.alarm.lamp_memory import LampMemory, Sight
@@ -80,16 +78,6 @@ def test_how_many_bad_nights_make_a_cycling_lamp(changes: dict[str, int], excess
     memory.starts[0, :3] = (0, 5, 0)
     memory.review(7, nobody, nobody, circuits_of(fleet(1)))
     assert memory.excess[0] == excess
-
-
-@pytest.mark.parametrize(("photocell_m", "dark"), [(1000.0, False), (4000.0, True)])
-def test_how_far_a_dark_sky_reaches_is_the_district_s(photocell_m: float, dark: bool) -> None:
-    plain = fleet(8, Programme("cell", "photocell"))
-    east = tuple(replace(a, longitude=a.longitude + 0.018 * (n > 3)) for n, a in enumerate(plain.assets))
-    sky = DarkSky(replace(plain, assets=east), AlarmOptions(photocell_m=photocell_m))
-    lit_in_the_west = np.arange(8) < 5  # and one of four that stand 2 km to the east
-    meant = sky.meant(np.arange(8, dtype=np.int32), lit_in_the_west)
-    assert (meant[0], meant[7]) == (True, dark)
 
 
 def test_a_photocell_may_do_either_as_long_as_the_district_says() -> None:

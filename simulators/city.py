@@ -100,10 +100,12 @@ def inventory(
     *,
     photocell_share: float = 0.0,
     dropped_phase_share: float = 0.0,
+    d4i_share: float = 0.0,
 ) -> dict[str, str]:
     """File name to CSV text, ready for ``gateway.inventory`` in UTF-8. Same arguments, same bytes.
 
     Shares of the feeders: with photocells, and with two phases dropped at 23 h (those without power by day).
+    ``d4i_share`` of the light points have a controller with D4i gear.
     """
     random_ = random.Random(f"{seed}/{light_points}/{sensors}")
     serials = _serials(random_)
@@ -115,6 +117,8 @@ def inventory(
     assignments: list[Sequence[object]] = [(f"CC-{c[3:]}", c, "", "") for c, _ in cabinets]
     points = list(_light_points(circuits))
     swapped = set(random_.sample(range(len(points)), min(_SWAPPED, len(points) // 100)))
+    gear = random.Random(f"{seed}/{light_points}/d4i")
+    speaking = set(gear.sample(range(len(points)), round(d4i_share * len(points))))
     for row, point in enumerate(points):
         start = ""
         if row in swapped:
@@ -122,7 +126,7 @@ def inventory(
             devices.append((retired, "luminaire-controller"))
             assignments.append((retired, point[0], "", start))
         serial = f"LC-{next(serials)}"
-        devices.append((serial, "luminaire-controller"))
+        devices.append((serial, "luminaire-d4i" if row in speaking else "luminaire-controller"))
         assignments.append((serial, point[0], start, ""))
     sites = []
     for profile, prefix, site in _sensor_sites(sensors, points, random_):

@@ -6,6 +6,7 @@ day, and faults of single lamps only where no group fault plays. None overlap; e
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from random import Random
@@ -16,6 +17,7 @@ from gateway.fleet import Fleet
 from simulators.astronomy import DAY_NS, HOUR_NS, MINUTE_NS, SECOND_NS, Sky
 from simulators.dense_sensors import gauges, sensor_faults
 from simulators.fault import CABINET, DIMMED, FEEDER, KINDS, LAMP, SENSOR, Fault, Targets
+from simulators.gear import GEAR, PROFILE
 from simulators.scenario import Dense
 
 DIMMED_BELOW = 90.0
@@ -45,6 +47,7 @@ ACTS = {
     "dimming_stuck": Act(True, 2.0, 8.5, after_nights=1),
     "cycling": Act(True, 1.5, 72.0),
     "day_burner": Act(False, 1.5, 5.0),
+    "relay_welded": Act(False, 1.5, 5.0),
     "overload": FOREIGN,
     "tap": FOREIGN,
     "crossed_phases": FOREIGN,
@@ -91,6 +94,9 @@ class _Stages:
                 if asset.feeder not in feeders.setdefault(asset.cabinet, []):
                     feeders[asset.cabinet].append(asset.feeder)
         self._lamps, self._feeders = lamps, feeders
+        profile = {device.id: device.profile for device in fleet.devices}
+        self._speaking = {a.asset for a in fleet.assignments if profile[a.device] == PROFILE}
+        self._cycling: Counter[tuple[str, str]] = Counter()  # bounded: by the circuits there are
         self._free = {dusk: self._shuffled(dusk) for dusk in (True, False)}
         self._taken: set[tuple[bool, str, int]] = set()
         self._used: set[int] = set()
@@ -149,6 +155,8 @@ class _Stages:
                 return
             if row in self._used or day is None:
                 continue
+            if kind == "cycling" and not self._alone(row):
+                continue
             self._used.add(row)
             count -= 1
             size = KINDS[kind].by
@@ -158,6 +166,12 @@ class _Stages:
                 size = OVER_VOLTAGE_V
             yield Fault(kind, np.array([row], dtype=np.int32), *self._window(act, day), size)
 
+    def _alone(self, row: int) -> bool:
+        """At most two lamps of a phase cycle: three are a joint, and one alarm."""
+        asset = self._fleet.assets[row]
+        self._cycling[asset.feeder, asset.phase] += 1
+        return self._cycling[asset.feeder, asset.phase] <= 2
+
     def _fits(self, kind: str, row: int) -> bool:
         asset = self._fleet.assets[row]
         switched = bool(self._fleet.group_switched[row])
@@ -165,7 +179,9 @@ class _Stages:
             return False  # photocells have their storm
         if kind == "head_failure":
             return asset.heads > 1
-        if kind == "day_burner":
+        if kind in GEAR and asset.id not in self._speaking:
+            return False
+        if kind in ("day_burner", "relay_welded"):
             return not switched
         if KINDS[kind].shows == DIMMED:
             steps = self._fleet.programme_by_id[asset.programme].steps

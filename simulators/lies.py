@@ -41,26 +41,48 @@ def reality(believed: Fleet, lies: Lies, noise: Noise) -> Fleet:
     return replace(believed, assets=tuple(assets), assignments=assignments)
 
 
+def other_types(believed: Fleet, actual: Fleet, from_ns: int, until_ns: int) -> Iterator[dict[str, Any]]:
+    """A truth object for each light point whose lamp is of another power than is believed.
+
+    Whoever tells of it is right, but nobody has to: only gear that knows its power can.
+    """
+    for own, real in _served(believed, actual):
+        if own.rated_power_w != real.rated_power_w:
+            yield _may_be_told("wrong_type", "invalidLampType", own, from_ns, until_ns)
+
+
 def other_programmes(believed: Fleet, actual: Fleet, from_ns: int, until_ns: int) -> Iterator[dict[str, Any]]:
     """A truth object for each light point whose device keeps another programme than is believed.
 
     Whoever tells of it is right, but nobody has to: when it shows depends on both programmes.
     """
+    for own, real in _served(believed, actual):
+        if own.programme != real.programme:
+            yield _may_be_told("stale_programme", "programmeMismatch", own, from_ns, until_ns)
+
+
+def _served(believed: Fleet, actual: Fleet) -> Iterator[tuple[Asset, Asset]]:
+    """Each believed light point, and the one its device really serves."""
     served = {assignment.device: assignment.asset for assignment in actual.assignments}
     for assignment in believed.assignments:
-        own = believed.assets[believed.asset_row[assignment.asset]]
-        real = actual.assets[actual.asset_row[served.get(assignment.device, assignment.asset)]]
-        if own.programme != real.programme:
-            yield {
-                "fault": "stale_programme",
-                "type": "programmeMismatch",
-                "asset": own.id,
-                "from": rfc3339(from_ns),
-                "to": rfc3339(until_ns),
-                "detectable_from": None,
-                "due_by": None,
-                "members": [],
-            }
+        real = served.get(assignment.device, assignment.asset)
+        yield (
+            believed.assets[believed.asset_row[assignment.asset]],
+            actual.assets[actual.asset_row[real]],
+        )
+
+
+def _may_be_told(fault: str, alarm: str, asset: Asset, from_ns: int, until_ns: int) -> dict[str, Any]:
+    return {
+        "fault": fault,
+        "type": alarm,
+        "asset": asset.id,
+        "from": rfc3339(from_ns),
+        "to": rfc3339(until_ns),
+        "detectable_from": None,
+        "due_by": None,
+        "members": [],
+    }
 
 
 def _other_circuit(fleet: Fleet, asset: Asset, which: float) -> Asset:

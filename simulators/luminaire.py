@@ -15,6 +15,7 @@ from gateway.model import Bools, Float64s, Int32s, Int64s
 from simulators.astronomy import HOUR_NS, SECOND_NS, Sky
 from simulators.district import Plans
 from simulators.fault import Fault
+from simulators.gear import Gear
 from simulators.grid import Grid
 from simulators.light_plan import load_at
 from simulators.noise import Noise
@@ -39,6 +40,12 @@ LOADS: Mapping[str, tuple[float, float, float]] = {
     "dimming_stuck": (-1.0, 1.0, 0.0),
     "day_burner": (0.0, -1.0, 1.0),
     "noon_storm": (0.0, -1.0, 1.0),
+    "gear_failure": (-1.0, 0.0, 0.0),
+    "relay_open": (-1.0, 0.0, 0.0),
+    "relay_welded": (0.0, -1.0, 1.0),
+    "led_string": (-1.0, 0.0, 0.0),
+    "thermal_shutdown": (-1.0, 0.0, 0.0),
+    "derating": (-1.0, 0.0, 0.0),
 }
 """What a fault of size 1 adds to the load, in parts of (load, lit, supply); integrals follow the same law."""
 
@@ -59,6 +66,7 @@ class Luminaires:
         "controller_temperature",
         "gear_temperature",
         "lamp_failure",
+        *Gear.NAMES,
     )
 
     def __init__(
@@ -92,6 +100,7 @@ class Luminaires:
             kind: Spans([fault for fault in faults if fault.kind == kind], len(rows))
             for kind in {fault.kind for fault in faults}
         }
+        self._gear = Gear(fleet, noise, self._spans)
 
     def power_w(self, rows: Int32s, time_ns: Int64s) -> Float64s:
         """True active power, 0 without supply; float64[n]."""
@@ -136,7 +145,7 @@ class Luminaires:
         power_w = np.where(
             self._hit("metering_fault", rows, time_ns) & (load > 0),
             0.0,
-            self._read(rows, time_ns, true_w, load),
+            self._gear.power_w(rows, time_ns, self._read(rows, time_ns, true_w, load)),
         )
         volts = self._grid.volts(self.cabinet[rows], self.phase[rows], time_ns) - self._drop_v[rows] * load
         volts += self._size("over_voltage", rows, time_ns) - self._size("under_voltage", rows, time_ns)
@@ -160,7 +169,7 @@ class Luminaires:
             "controller_temperature": ambient + 8.0 + 10.0 * load + self._size("hot", rows, time_ns),
             "gear_temperature": ambient + 12.0 + 24.0 * load,
             "lamp_failure": self._reports_failure(rows, time_ns, level).astype(np.float64),
-        }
+        } | self._gear.sample(rows, time_ns, level, load > 0)
 
     def _size(self, kind: str, rows: Int32s, time_ns: Int64s) -> Float64s:
         spans = self._spans.get(kind)

@@ -28,6 +28,7 @@ class City(_Layer, frozen=True):
     seed: int = 2026
     photocell_share: float = 0.0
     dropped_phase_share: float = 0.0
+    d4i_share: float = 0.0  # of the light points
 
 
 class Radio(_Layer, frozen=True):

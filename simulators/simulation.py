@@ -25,7 +25,7 @@ from simulators.district import Plans
 from simulators.fault import Fault
 from simulators.grid import Grid
 from simulators.joining import Joining
-from simulators.lies import other_programmes
+from simulators.lies import other_programmes, other_types
 from simulators.luminaire import Luminaires
 from simulators.noise import Noise
 from simulators.payload import Encoder, Values
@@ -169,6 +169,7 @@ class Simulation:
         yield from truth.objects()
         told_ns = min(until_ns, self._computed_ns)
         yield from other_programmes(self._believed, self._fleet, self._start_ns, told_ns)
+        yield from other_types(self._believed, self._fleet, self._start_ns, told_ns)
         if self._air is None:
             return
         lora = ~self._air.cellular[self._device]

@@ -28,6 +28,7 @@ def city_inventory(city: City) -> dict[str, bytes]:
         city.seed,
         photocell_share=city.photocell_share,
         dropped_phase_share=city.dropped_phase_share,
+        d4i_share=city.d4i_share,
     )
     return {name: text.encode() for name, text in texts.items()}
 

@@ -1,7 +1,7 @@
 """Lamps that fail alike. In: what lamps have shown of themselves. Out: groups in which one cause does it.
 
 Several lamps of one phase that cycle have a joint or contactor in common, many of one type that are off the
-same way an entry of the inventory (field notes 3). A function of the memories and the rules' state alone.
+same way an entry of the inventory (field notes 3). A function of the memories alone.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from gateway.model import Bools, Int32s, Int64s
 CYCLING: Final = "cyclingFailure"
 INVALID_TYPE: Final = "invalidLampType"
 ALIKE: Final = frozenset({CYCLING, INVALID_TYPE})
-TOO_HIGH, TOO_LOW = "lampPowerTooHigh", "lampPowerTooLow"
 CLEAR_SHARE: Final = 0.5  # of the share that raises: fewer, and the type is in order
 
+_NOBODY: Final = np.empty(0, dtype=np.int32)
 Found = tuple[str, Group, Int32s]
 """Type of alarm, the group, rows of the devices concerned."""
 
@@ -39,7 +39,8 @@ class Alike:
         self._type_of: Int32s = np.array([*of, BENCH], dtype=np.int32)  # the last is that of the bench
         self._types = len(numbers)
         self._circuit_of: Int32s = np.append(circuits.of_asset, np.int32(BENCH))
-        self._rated_w = np.append(fleet.rated_power_w, 0.0)
+        self._concluded: tuple[int, ...] = ()
+        self._off: list[tuple[int, Int32s]] = []
 
     def look(self) -> Iterator[Found]:
         """What many have in common now."""
@@ -73,7 +74,7 @@ class Alike:
 
     def _cycling(self) -> Int32s:
         found = [memory.devices[memory.cycling] for memory in self._memories() if len(memory.cycling)]
-        return np.concatenate([np.empty(0, dtype=np.int32), *found])
+        return np.concatenate([_NOBODY, *found])
 
     def _rolled_up(self, hit: Bools) -> Iterator[Group]:
         """Circuits, or their feeder where all of it is."""
@@ -87,32 +88,22 @@ class Alike:
 
     def _off_types(self, share: float) -> Iterator[tuple[int, Int32s]]:
         """(type, devices) of which at least ``share`` of those that are known are off the same way."""
-        if not self._types or not self._evaluator.memories:
+        if not self._types:
             return
-        known, high, low, device, of = self._power()
-        for number in range(self._types):
-            own = of == number
-            way = max((high & own, low & own), key=np.count_nonzero)
-            count, all_known = np.count_nonzero(way), np.count_nonzero(known & own)
-            if count >= self._options.members_min and count >= share * all_known:
-                yield number, device[way]
+        concluded = tuple(memory.concluded for memory in self._evaluator.memories.values())
+        if concluded != self._concluded:
+            self._concluded, self._off = concluded, [self._one_type(n) for n in range(self._types)]
+        for number, (known, devices) in enumerate(self._off):
+            if len(devices) >= max(self._options.members_min, share * known):
+                yield number, devices
 
-    def _power(self) -> tuple[Bools, Bools, Bools, Int32s, Int32s]:
-        """(known, too high, too low, device, type) of each lamp, against its type or against itself."""
-        columns: list[tuple[Bools, Bools, Bools, Int32s, Int32s]] = []
-        tolerance = self._options.learned_tolerance
-        for name, memory in sorted(self._evaluator.memories.items()):
-            off = np.nan_to_num(memory.factor, nan=1.0) - 1.0
-            told = np.abs(off) * self._rated_w[memory.asset] >= self._options.meter_guard_w
-            high = self._raised(name, TOO_HIGH) | (told & (off > tolerance))
-            low = self._raised(name, TOO_LOW) | (told & (off < -tolerance))
-            of = self._type_of[memory.asset]
-            columns.append((~np.isnan(memory.factor), high, low, memory.devices, of))
-        known, high, low, device, of = (np.concatenate(column) for column in zip(*columns, strict=True))
-        return known, high, low, device, of
-
-    def _raised(self, profile: str, kind: str) -> Bools:
-        rules = self._evaluator.tables[profile].rules
-        own = [column for column, rule in enumerate(rules) if rule.type == kind]
-        raised: Bools = np.any(self._evaluator.states[profile].raised[:, own], axis=1)
-        return raised
+    def _one_type(self, number: int) -> tuple[int, Int32s]:
+        """How many lamps of a type are known, and the devices of those that are off the commoner way."""
+        known, off = 0, {1: [_NOBODY], -1: [_NOBODY]}
+        for memory in self._memories():
+            own = self._type_of[memory.asset] == number
+            known += int(np.count_nonzero(own & ~np.isnan(memory.factor)))
+            for way, rows in off.items():
+                rows.append(memory.devices[own & (memory.off == way)])
+        high, low = (np.concatenate(rows) for rows in off.values())
+        return known, high if len(high) >= len(low) else low

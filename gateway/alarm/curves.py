@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from gateway.fleet import Fleet, LuminaireType
-from gateway.model import Bools, Float64s, Int32s
+from gateway.model import Float64s, Int32s
 
 STANDBY_W_PER_HEAD: Final = 1.0
 ARC_MAX: Final = 254.0  # the arc power level of full light
@@ -39,14 +39,14 @@ class PowerCurves:
         self._proportional = all(kind.curve == "linear" for kind in known)
         self._start: Float64s = np.array([kind.constant_light_start for kind in known])
         self._hours: Float64s = np.array([max(kind.constant_light_h, 1.0) for kind in known])
-        self.ages: Bools = self._start < 1.0
+        self._ages = bool((self._start < 1.0).any())
 
     def power_w(self, assets: Int32s, level: Float64s, hours: Float64s | None) -> Float64s:
         """At ``level`` %, after so many operating ``hours`` (NaN or None: not known, so half-way)."""
         share = np.clip(level, 0.0, 100.0) / 100.0
         if not self._proportional:
             share = self._shares(self.of_type[assets], share * 100.0)
-        if self.ages.any():
+        if self._ages:
             share = share * self._kept(self.of_type[assets], hours)
         return self.standby_w[assets] + self._span_w[assets] * share
 

@@ -25,6 +25,8 @@ from gateway.alarm.timing import Times, Timing
 from gateway.fleet import BENCH, Fleet
 from gateway.model import TIME_ABSENT, Bools, Float64s, Int32s, Int64s, ProfileSpec, ReadingBatch, Rule
 
+TOO_HIGH: Final = "lampPowerTooHigh"
+TOO_LOW: Final = "lampPowerTooLow"
 VOLTAGE: Final = "supply_voltage"
 SAMPLES_COUNTED_MAX: Final = 60_000  # the count of a pending rule stops here
 
@@ -200,8 +202,15 @@ class Evaluator:
 
     def review(self, night: int, asset: Int32s, circuit: Int32s, circuits: Circuits) -> None:
         """Let the memories draw their conclusions; where each device stands and hangs, int32[devices]."""
-        for memory in self.memories.values():
+        for name, memory in self.memories.items():
             memory.review(night, asset[memory.devices], circuit[memory.devices], circuits)
+            memory.settle_off(self._stands(name, TOO_HIGH), self._stands(name, TOO_LOW))
+
+    def _stands(self, profile: str, kind: str) -> Bools:
+        """Of which devices of a profile a rule of that type is broken."""
+        own = [column for column, rule in enumerate(self.tables[profile].rules) if rule.type == kind]
+        stands: Bools = np.any(self.states[profile].raised[:, own], axis=1)
+        return stands
 
     def _scene(
         self, rules: RuleTable, batch: ReadingBatch, live: Int64s, asset: Int32s, times: Times, distinct: bool
@@ -251,7 +260,7 @@ class Evaluator:
         values = values[rules.field]
         if len(rules.scoped):
             sample[rules.scoped] &= rules.applies[:, np.maximum(asset, 0)]
-        raise_at = limits(rules, rules.raise_at, expected_w, standby_w, None if heads is None else heads[0])
+        raise_at = limits(rules, expected_w, standby_w, None if heads is None else heads[0], clear=False)
         return Scene(
             rules, batch, live, times.time_ns, times.own, asset, values, sample,
             broken(rules, values, raise_at, sample), expected_w, standby_w, lamps_lit, heads,

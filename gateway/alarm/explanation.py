@@ -16,7 +16,7 @@ from gateway.alarm.expected import Expectation, ExpectedState, Light, Supply, Wh
 from gateway.alarm.rule import RuleTable, limits
 from gateway.errors import OrderRefused
 from gateway.fleet import Fleet
-from gateway.model import TIME_ABSENT, Float64s, Rule, When, rfc3339
+from gateway.model import TIME_ABSENT, Rule, When, rfc3339
 from gateway.vocabulary.derived import DERIVED
 
 _HOLDS: Final[dict[When, Callable[[ExpectedState], bool]]] = {
@@ -107,7 +107,7 @@ class _View:
         value = float(self._values[table.field[k]])
         raised = bool(self._state.raised[self._local, k])
         count = int(self._state.count[self._local, k])
-        raise_at, clear_at = self._limit(table.raise_at, 0, k), self._limit(table.clear_at, 1, k)
+        raise_at, clear_at = self._limit(k, clear=False), self._limit(k, clear=True)
         state = "raised" if raised else "pending" if count else "normal"
         return {
             "rule": rule.type,
@@ -132,9 +132,9 @@ class _View:
             "why": self._why(rule, k, value, raise_at, state, count),
         }
 
-    def _limit(self, column: Float64s, clear: int, k: int) -> float:
-        heads = None if self._heads is None else self._heads[clear]
-        return float(limits(self._table, column, self._expected_w, self._standby_w, heads)[k, 0])
+    def _limit(self, k: int, *, clear: bool) -> float:
+        heads = None if self._heads is None else self._heads[int(clear)]
+        return float(limits(self._table, self._expected_w, self._standby_w, heads, clear=clear)[k, 0])
 
     def _why(self, rule: Rule, k: int, value: float, raise_at: float, state: str, count: int) -> str:
         since = rfc3339(int(self._state.since[self._local, k]))

@@ -65,7 +65,7 @@ class LampMemory:
     type in the inventory), NaN until it has shown it. ``followed`` [d]: it has kept its programme for a
     night. ``starts`` [d, CYCLING_NIGHTS_MAX]: switch-ons while light was due, tonight first; ``excess`` [d]:
     those beyond plan that as many nights as count had at least. ``chatter`` [d]: what half of its circuit had
-    then, and no other feeder of its cabinet.
+    then, and no other feeder of its cabinet. ``off`` [d]: 1 where it draws too much, -1 too little.
     """
 
     def __init__(
@@ -97,6 +97,8 @@ class LampMemory:
         self.excess: Float64s = np.zeros(count)
         self.chatter: Float64s = np.zeros(count)
         self.cycling: Int64s = np.empty(0, dtype=np.int64)  # rows, of the two before
+        self.off = np.zeros(count, dtype=np.int8)
+        self.concluded = 0  # how often, since this began
         self.followed: Bools = np.zeros(count, dtype=np.bool_)
         self.kept = np.zeros(
             (count, 3), dtype=np.int16
@@ -272,6 +274,15 @@ class LampMemory:
             ]
             own = np.maximum(half - np.max(beside, axis=0), 0.0) if beside else half
             self.chatter[rows] = np.sort(own)[-self._options.cycling_nights_min]
+
+    def settle_off(self, too_high: Bools, too_low: Bools) -> None:
+        """Which lamps are off their type by their own power, or off their own by a rule that stands."""
+        by = np.nan_to_num(self.factor, nan=1.0) - 1.0
+        told = np.abs(by) * self._rated_w[self.asset] >= self._options.meter_guard_w
+        high = too_high | (told & (by > self._options.learned_tolerance))
+        low = too_low | (told & (by < -self._options.learned_tolerance))
+        self.off = high.astype(np.int8) - low
+        self.concluded += 1
 
     def _dimming(self, sight: Sight) -> Float64s:
         """Points off the level due; what is as due proves nothing of a lamp that never kept its programme.

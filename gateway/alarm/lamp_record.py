@@ -16,7 +16,18 @@ from gateway.alarm.lamp_memory import LampMemory
 from gateway.fleet import BENCH, Fleet
 from gateway.model import Int32s
 
-_ARRAYS: Final = ("last", "factor", "weight", "ratios", "starts", "excess", "chatter", "followed", "kept")
+_ARRAYS: Final = (
+    "last",
+    "factor",
+    "weight",
+    "ratios",
+    "starts",
+    "excess",
+    "chatter",
+    "off",
+    "followed",
+    "kept",
+)
 
 
 class Kept(msgspec.Struct, array_like=True):

@@ -11,7 +11,8 @@ from typing import Final
 import numpy as np
 
 from gateway.alarm import silence
-from gateway.alarm.alike import CYCLING, INVALID_TYPE, TOO_HIGH, TOO_LOW
+from gateway.alarm.alike import CYCLING, INVALID_TYPE
+from gateway.alarm.evaluator import TOO_HIGH, TOO_LOW
 from gateway.alarm.group import Group
 from gateway.alarm.supply import (
     NEUTRAL_LOSS,

@@ -79,7 +79,9 @@ class RuleTable:
     gates: tuple[Gate, ...]  # the conditions there are,
     gate: Int64s  # and that of each rule
     unless: tuple[tuple[int, Int64s], ...]  # (rule, those that a reading must not break)
-    meter_guard_w: float  # what a meter can not tell apart
+    meter_guard_w: float  # what a meter can not tell apart,
+    guard_w: Float64s  # so far from the expected power limits keep: to raise,
+    clear_guard_w: Float64s  # and to clear, nearer by as much as the limit is
     dark_margin_w: float  # above standby: still dark,
     lit_margin_w: float  # and lit
 
@@ -117,6 +119,10 @@ def table(spec: ProfileSpec, fleet: Fleet, options: AlarmOptions) -> RuleTable:
     scoped = np.flatnonzero(~applies.all(axis=1))
     gates = sorted({_gate(rule) for rule in rules}, key=str)
     when = np.array([WHENS.index(rule.when) for rule in rules], dtype=np.uint8)
+    meter_guard_w = max(options.meter_guard_w, options.meter_steps * _power_step_w(spec))
+    raise_at = np.array([rule.raise_at for rule in rules], dtype=np.float64)
+    clear_at = np.array([rule.clear_at for rule in rules], dtype=np.float64)
+    raising = np.where(raise_at == 1.0, 1.0, np.abs(1.0 - raise_at))
     return RuleTable(
         profile=spec.name,
         rules=rules,
@@ -126,8 +132,8 @@ def table(spec: ProfileSpec, fleet: Fleet, options: AlarmOptions) -> RuleTable:
         units=tuple(units[rows[rule.field]] for rule in rules),
         above=sum(rule.above for rule in rules),
         field=np.array([rows[rule.field] for rule in rules], dtype=np.int32),
-        raise_at=np.array([rule.raise_at for rule in rules], dtype=np.float64),
-        clear_at=np.array([rule.clear_at for rule in rules], dtype=np.float64),
+        raise_at=raise_at,
+        clear_at=clear_at,
         hold_ns=np.array([round(rule.hold_s * SECOND_NS) for rule in rules], dtype=np.int64),
         samples_min=np.array([max(1, rule.samples_min) for rule in rules], dtype=np.int32),
         when=when,
@@ -148,7 +154,10 @@ def table(spec: ProfileSpec, fleet: Fleet, options: AlarmOptions) -> RuleTable:
             for row, rule in enumerate(rules)
             if rule.unless
         ),
-        meter_guard_w=max(options.meter_guard_w, options.meter_steps * _power_step_w(spec)),
+        meter_guard_w=meter_guard_w,
+        guard_w=np.full(len(rules), meter_guard_w),
+        # Else a small lamp near its limit would come and go: there the guard is all that counts.
+        clear_guard_w=meter_guard_w * np.minimum(np.abs(1.0 - clear_at) / raising, 1.0),
         dark_margin_w=options.dark_margin_w,
         lit_margin_w=options.lit_margin_w,
     )
@@ -156,30 +165,32 @@ def table(spec: ProfileSpec, fleet: Fleet, options: AlarmOptions) -> RuleTable:
 
 def limits(
     rules: RuleTable,
-    at: Float64s,
     expected_w: Float64s | None,
     standby_w: Float64s | None,
-    heads: Float64s | None = None,
+    heads: Float64s | None,
+    *,
+    clear: bool,
 ) -> Float64s:
-    """Limits [rules, n] (or [rules, 1] when none depends on the reading) for the column ``at``.
+    """Limits [rules, n] (or [rules, 1] when none depends on the reading) to raise, or to ``clear``.
 
     ``heads`` [n] is the share of the expected power that tells a dead head, 0 where there is one head.
 
     A fraction of the expected power keeps clear of what a meter can not tell apart around the
     expected power and above standby (field notes, "rule by rule").
     """
-    column = at[:, np.newaxis]
+    column, guard_w = (rules.clear_at, rules.clear_guard_w) if clear else (rules.raise_at, rules.guard_w)
+    column, guard_w = column[:, np.newaxis], guard_w[:, np.newaxis]
     if expected_w is None or standby_w is None:
         return column
-    out = np.empty((len(at), len(expected_w)), dtype=np.float64)
+    out = np.empty((len(column), len(expected_w)), dtype=np.float64)
     out[:] = column
-    out[rules.around] = np.maximum(column[rules.around] * expected_w, expected_w + rules.meter_guard_w)
+    out[rules.around] = np.maximum(column[rules.around] * expected_w, expected_w + guard_w[rules.around])
     out[rules.faint] = np.maximum(column[rules.faint] * expected_w, standby_w + rules.lit_margin_w)
     share = np.broadcast_to(column, out.shape)
     if heads is not None and len(rules.heads):
         share = share.copy()
         share[rules.heads] = np.maximum(share[rules.heads], heads)
-    missing = np.minimum(share[rules.missing] * expected_w, expected_w - rules.meter_guard_w)
+    missing = np.minimum(share[rules.missing] * expected_w, expected_w - guard_w[rules.missing])
     out[rules.missing] = np.maximum(missing, standby_w + rules.dark_margin_w)
     return out
 

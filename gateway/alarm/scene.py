@@ -55,9 +55,8 @@ class Scene:
 
     def limits(self, *, clear: bool) -> Float64s:
         """[rules, n], or [rules, 1] where none depends on the reading."""
-        column = self.rules.clear_at if clear else self.rules.raise_at
         heads = None if self.heads is None else self.heads[int(clear)]
-        return limits(self.rules, column, self.expected_w, self.standby_w, heads)
+        return limits(self.rules, self.expected_w, self.standby_w, heads, clear=clear)
 
     def healthy(self) -> Bools:
         """Where a judged value is within the clear limit; bool[rules, n]."""

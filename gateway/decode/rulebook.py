@@ -6,6 +6,7 @@ with file and line. Never judges a reading, never reads a file.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, TypeVar
@@ -23,6 +24,7 @@ from gateway.watches import Watch
 
 FILE: Final = "rules.toml"
 CITY: Final = "city"
+LIMITS: Final = ("raise_above", "clear_below", "raise_below", "clear_above")
 SCOPES: Final = ("area", "cabinet", "feeder", "asset")
 OneTable = TypeVar("OneTable", RuleTable, WatchTable)
 
@@ -104,7 +106,10 @@ def _named(
     watches: Mapping[str, Collection[str]],
     wrong: Complaint,
 ) -> list[tuple[str, RuleKey | str]]:
-    """(profile, rule or watch) meant: all of that type, on the field and under the condition where named."""
+    """(profile, rule or watch) meant: all of that type, on the field and under the condition where named.
+
+    Of several, those that have the limits it writes.
+    """
     asked = [_profile(override.profile, profiles, wrong).name] if override.profile else list(profiles)
     found: list[tuple[str, RuleKey | str]] = [
         (name, key)
@@ -116,11 +121,32 @@ def _named(
     ]
     found += [(name, override.rule) for name in asked if override.rule in watches[name]]
     if not found:
-        known = sorted(
-            {kind for name in asked for kind in (*(k for k, _, _ in tables[name]), *watches[name])}
-        )
-        raise wrong("rule", f"{override.rule!r} is no rule there", f"known are {', '.join(known)}")
-    return found
+        known: list[RuleKey | str] = [key for name in asked for key in tables[name]]
+        raise _nothing(override, [*known, *(kind for name in asked for kind in watches[name])], wrong)
+    written = [key for key in LIMITS if getattr(override, key) is not None]
+    limited = [(n, k) for n, k in found if isinstance(k, str) or _has(tables[n][k], written)]
+    return limited or found
+
+
+def _has(table: RuleTable, limits: Sequence[str]) -> bool:
+    """Whether a rule is limited in that way; a bit of the same type has no limits that could be others."""
+    return all(getattr(table, key) is not None for key in limits)
+
+
+def _nothing(override: OverrideTable, known: Sequence[RuleKey | str], wrong: Complaint) -> ConfigurationError:
+    """Which of its words makes an override mean nothing: the field or condition, else the rule."""
+    keys = [key for key in known if not isinstance(key, str) and key[0] == override.rule]
+    fields, whens = sorted({field for _, field, _ in keys}), sorted({when for _, _, when in keys})
+    if override.field is not None and fields and override.field not in fields:
+        problem = f"no rule {override.rule!r} there judges {override.field!r}"
+        return wrong("field", problem, f"known are {', '.join(fields)}")
+    if override.when is not None and whens:
+        problem = f"no rule {override.rule!r} there is judged {override.when.value!r}"
+        return wrong("when", problem, f"known are {', '.join(whens)}")
+    types = sorted({key if isinstance(key, str) else key[0] for key in known})
+    near = difflib.get_close_matches(override.rule, types, n=1)
+    remedy = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(types)}"
+    return wrong("rule", f"{override.rule!r} is no rule there", remedy)
 
 
 def _scope(override: OverrideTable, fleet: Fleet, wrong: Complaint) -> str:

@@ -211,7 +211,8 @@ class Naive:
             return []
         if rule.of_expected and not rule.above and expected - standby < 5.0:
             return []
-        raise_at, clear_at = (self._limit(rule, x, expected, standby) for x in (rule.raise_at, rule.clear_at))
+        raise_at = self._limit(rule, rule.raise_at, expected, standby)
+        clear_at = self._limit(rule, rule.clear_at, expected, standby)
         breach = value > raise_at if rule.above else value < raise_at
         healthy = value <= clear_at if rule.above else value >= clear_at
         if rule.when is When.LIGHT_DUE_ON:
@@ -240,10 +241,11 @@ class Naive:
     def _limit(rule: Rule, fraction: float, expected: float, standby: float) -> float:
         if not rule.of_expected:
             return fraction
+        guard = 5.0 * min(abs(1.0 - fraction) / abs(1.0 - rule.raise_at), 1.0)
         if not rule.above:
-            return max(min(fraction * expected, expected - 5.0), standby + 2.0)
+            return max(min(fraction * expected, expected - guard), standby + 2.0)
         if fraction >= 1.0:
-            return max(fraction * expected, expected + 5.0)
+            return max(fraction * expected, expected + guard)
         return max(fraction * expected, standby + 3.0)
 
 

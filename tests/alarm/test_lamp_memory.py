@@ -81,6 +81,17 @@ def test_a_lamp_is_judged_against_its_own_power_whatever_its_type_in_the_invento
     assert street.until(EVENING + 120, share=1.9) == [("lampPowerTooHigh", "raised")]
 
 
+def test_a_small_lamp_near_its_limit_does_not_come_and_go() -> None:
+    """Of 20 W the guard of 5 W is more than 15 %: 4.5 W too little is neither a fault nor a repair."""
+    district = fleet(2)
+    small = tuple(replace(asset, rated_power_w=20.0) for asset in district.assets)
+    street = Street(replace(district, assets=small))  # which would draw 100 W
+    street.until(EVENING, share=0.20)
+    assert street.until(EVENING + 45, share=0.14) == [("lampPowerTooLow", "raised")]
+    assert street.until(EVENING + 75, share=0.155) == []
+    assert street.until(EVENING + 105, share=0.175) == [("lampPowerTooLow", "cleared")]
+
+
 def test_a_dead_head_of_two_is_a_lamp_failure_and_no_low_power() -> None:
     district = fleet(2)
     double = tuple(replace(asset, heads=2) for asset in district.assets)

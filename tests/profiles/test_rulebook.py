@@ -70,6 +70,13 @@ def test_of_rules_of_one_type_the_one_on_the_named_field_is_overridden() -> None
     assert found == {"gear_temperature": 95}
 
 
+def test_limits_are_written_over_those_rules_of_a_type_that_have_such() -> None:
+    """A driver that says by a bit that it is too hot has no degrees to change."""
+    text = '[[override]]\nrule = "highTemperature"\nraise_above = 95\n'
+    found = {r.field: r.raise_at for r in rules(text, "luminaire-d4i") if r.scope == "city"}
+    assert found == {"gear_temperature": 95, "controller_temperature": 95}
+
+
 @pytest.mark.parametrize(
     ("text", "old", "new", "line", "says"),
     [
@@ -82,6 +89,9 @@ def test_of_rules_of_one_type_the_one_on_the_named_field_is_overridden() -> None
         (OVERRIDE, "raise_below = 190", "raise_blow = 190", 6, "did you mean 'raise_below'"),
         (OVERRIDE, "raise_below = 190", "raise_above = 260", 6, "exactly two limits"),
         (OVERRIDE, 'unit = "V"', OVERRIDE, 10, "overridden there twice"),
+        (OVERRIDE, 'unit = "V"', 'field = "volts"', 8, "no rule 'supplyVoltageTooLow' there judges 'volts'"),
+        (OVERRIDE, 'unit = "V"', 'when = "daylight"', 8, "is judged 'daylight'; known are always"),
+        (OVERRIDE, '"supplyVoltageTooLow"', '"supplyVoltageTolow"', 3, "did you mean 'supplyVoltageTooLow'"),
         (RULE, '"noise_level"', '"loudness"', 5, "no field of this profile"),
         (RULE, '"noiseFarTooHigh"', '"noiseTooHigh"', 4, "write an [[override]]"),
         (RULE, "clear_below = 85", "clear_below = 95", 7, "inside the band"),

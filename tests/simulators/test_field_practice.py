@@ -206,7 +206,8 @@ def test_an_ordinary_month_has_as_many_faults_as_the_rates_say() -> None:
 
 
 def test_dense_faults_do_not_overlap() -> None:
-    city = parse({name: text.encode() for name, text in inventory(4000, 120, seed=3).items()})
+    texts = inventory(4000, 120, seed=3, d4i_share=0.3)
+    city = parse({name: text.encode() for name, text in texts.items()})
     faults = dense(city, Dense(per_kind=3), sky_of(city), 1, NOON, 6)
     count = {kind: sum(fault.kind == kind for fault in faults) for kind in KINDS}
     missing = {kind for kind in KINDS if count[kind] < 3 and kind != "noon_storm"}

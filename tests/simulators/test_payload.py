@@ -114,7 +114,8 @@ def test_every_message_of_a_simulated_evening_is_a_valid_reading() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_field_of_a_shipped_profile_is_simulated(name: str) -> None:
-    known = {"luminaire-controller": Luminaires.NAMES, "feeder-cabinet": Cabinets.NAMES}
+    lamps = dict.fromkeys(("luminaire-controller", "luminaire-d4i"), Luminaires.NAMES)
+    known = {**lamps, "feeder-cabinet": Cabinets.NAMES}
     encoder = Encoder(profile(name), known.get(name, Sensors.NAMES))
     assert encoder.names == tuple(field.name for field in profile(name).fields)
 

@@ -272,6 +272,7 @@ class Gateway:
             "figures.read": self.read_figures,
             "gateway.reload": self.files.reload,
             "rules.explain": self.explain_rules,
+            "rules.radio": self.unheard,
             "maintenance.list": self.windows,
             "gateway.backup": partial(self.files.back_up, store=self.store, trimming=self.trimming),
         }
@@ -300,6 +301,10 @@ class Gateway:
     async def explain_rules(self, *, asset: str) -> list[dict[str, Any]]:
         """The rules of an asset as the alarm follower holds them."""
         return self.alarms.engine.explain(asset, self.clock.wall_ns())
+
+    async def unheard(self) -> list[dict[str, Any]]:
+        """Weak radios and silent devices, in pole order."""
+        return self.alarms.engine.unheard()
 
     async def windows(self) -> list[dict[str, Any]]:
         """Maintenance windows and outages that are to come or in force."""

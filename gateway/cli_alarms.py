@@ -124,6 +124,7 @@ def _rules(commands: Commands) -> None:
     rules = group(commands, "rules", "rules: why one fired or not, what they would raise over a journal")
     explain = add(rules, "explain", "rules:explain", "the rules of an asset: limits, state, and why")
     explain.add_argument("asset", help="light point, cabinet or sensor")
+    radio = add(rules, "radio", "rules:radio", "weak radios, losing a fifth or more, and who is not heard")
     dry_run = add(
         rules, "check", "rules:check", "validate the rules; with a journal, say what they would raise"
     )
@@ -134,3 +135,4 @@ def _rules(commands: Commands) -> None:
     as_json(dry_run)
     config(dry_run)
     asks(explain)
+    asks(radio)

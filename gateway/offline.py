@@ -56,6 +56,9 @@ async def ask(settings: Settings, name: str, arguments: dict[str, Any]) -> Any:
         async def explain(*, asset: str) -> list[dict[str, Any]]:
             return _engine(files).explain(asset, clock.wall_ns())
 
+        async def unheard() -> list[dict[str, Any]]:
+            return _engine(files).unheard()
+
         async def windows() -> list[dict[str, Any]]:
             return _engine(files).quiet.documents()
 
@@ -63,6 +66,7 @@ async def ask(settings: Settings, name: str, arguments: dict[str, Any]) -> Any:
             "gateway.reload": files.reload,
             "gateway.backup": partial(files.back_up, store=store, trimming=nullcontext()),
             "rules.explain": explain,
+            "rules.radio": unheard,
             "maintenance.list": windows,
         }
         handlers = operations.handlers() | own

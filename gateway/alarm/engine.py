@@ -118,6 +118,10 @@ class AlarmEngine:
         found += carrying.explain(self.loads, asset)
         return found + hearing.explain(self.fleet, self.watch, self.causes.together, asset)
 
+    def unheard(self) -> list[dict[str, Any]]:
+        """Weak radios and silent devices, in pole order."""
+        return hearing.unheard(self.fleet, self.watch, self.causes.together)
+
     def snapshot(self) -> bytes:
         """Everything ``restore`` needs; equal states give equal bytes."""
         return snapshot.pack(self)

@@ -222,8 +222,9 @@ class AlarmEngine:
             judgement = self.evaluator.judge(batch)
             live, device = judgement.live, batch.device[judgement.live]
             fresh = batch.received_ns[live] - batch.time_ns[live] <= 2 * self.watch.interval_ns[device]
-            self.energised.hear(device[fresh])
-            self.loads.loads.observe(batch, live[fresh])
+            lately = device[fresh]
+            self.energised.hear(lately)
+            self.loads.loads.observe(batch, live[fresh], lately)
             self.reports.observe(batch, live, judgement.asset, self.energised.now_ns)
             self.sensors.observe(batch, live, judgement.asset)
             for position, heard in self.watch.hear(device, batch.time_ns[live]):

@@ -274,6 +274,7 @@ class Gateway:
             "gateway.reload": self.files.reload,
             "rules.explain": self.explain_rules,
             "rules.misplaced": self.misplaced,
+            "rules.radio": self.unheard,
             "maintenance.list": self.windows,
             "gateway.backup": partial(self.files.back_up, store=self.store, trimming=self.trimming),
         }
@@ -306,6 +307,10 @@ class Gateway:
     async def misplaced(self) -> list[dict[str, Any]]:
         """Devices that do not stand or hang where the inventory says."""
         return misplaced(self.alarms.engine)
+
+    async def unheard(self) -> list[dict[str, Any]]:
+        """Weak radios and silent devices, in pole order."""
+        return self.alarms.engine.unheard()
 
     async def windows(self) -> list[dict[str, Any]]:
         """Maintenance windows and outages that are to come or in force."""

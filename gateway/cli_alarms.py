@@ -127,6 +127,7 @@ def _rules(commands: Commands) -> None:
     misplaced = add(
         rules, "misplaced", "rules:misplaced", "devices that do not stand or hang where the inventory says"
     )
+    radio = add(rules, "radio", "rules:radio", "weak radios, losing a fifth or more, and who is not heard")
     dry_run = add(
         rules, "check", "rules:check", "validate the rules; with a journal, say what they would raise"
     )
@@ -136,4 +137,4 @@ def _rules(commands: Commands) -> None:
     )
     as_json(dry_run)
     config(dry_run)
-    asks(explain, misplaced)
+    asks(explain, misplaced, radio)

@@ -60,6 +60,9 @@ async def ask(settings: Settings, name: str, arguments: dict[str, Any]) -> Any:
         async def list_misplaced() -> list[dict[str, Any]]:
             return misplaced(_engine(files))
 
+        async def unheard() -> list[dict[str, Any]]:
+            return _engine(files).unheard()
+
         async def windows() -> list[dict[str, Any]]:
             return _engine(files).quiet.documents()
 
@@ -68,6 +71,7 @@ async def ask(settings: Settings, name: str, arguments: dict[str, Any]) -> Any:
             "gateway.backup": partial(files.back_up, store=store, trimming=nullcontext()),
             "rules.explain": explain,
             "rules.misplaced": list_misplaced,
+            "rules.radio": unheard,
             "maintenance.list": windows,
         }
         handlers = operations.handlers() | own

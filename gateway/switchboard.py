@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from gateway.alarm import acts
+from gateway.alarm.hearing import pole_order
 from gateway.alarm.statistics import figures
 from gateway.alarms import Alarm
 from gateway.clock import Clock
@@ -70,6 +71,7 @@ class Switchboard:
             "fleet.show": self.fleet_show,
             "rules.explain": self.rules_explain,
             "rules.misplaced": self.rules_misplaced,
+            "rules.radio": self.rules_radio,
             "faults.list": self.faults_list,
             "faults.tickets": self.tickets,
             "maintenance.add": self.add_windows,
@@ -174,6 +176,10 @@ class Switchboard:
 
     async def fleet_show(self, *, asset: str) -> dict[str, Any]:
         return asset_document(self._configuration().fleet, asset)
+
+    async def rules_radio(self) -> list[dict[str, Any]]:
+        """In pole order."""
+        return sorted((row for own in await self._all("rules.radio") for row in own), key=pole_order)
 
     async def rules_explain(self, *, asset: str) -> Any:
         return await self._first("rules.explain", asset=asset)

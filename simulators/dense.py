@@ -28,13 +28,15 @@ OVER_VOLTAGE_V = 60.0  # above every limit also where the evening's grid is low
 class Act:
     """From when a kind plays, in hours after ``dusk`` (else dawn) give or take a half, and for how long.
 
-    ``after_nights``: not before so many nights, in which a lamp can show what is normal for it.
+    ``after_nights``: not before so many nights, in which a lamp can show what is normal for it. ``beside``:
+    others may play on the same stage, too.
     """
 
     dusk: bool
     after_h: float
     lasts_h: float
     after_nights: int = 0
+    beside: bool = False
 
 
 NIGHT, DAY, FOREIGN = Act(True, 3.0, 6.5), Act(False, 1.5, 2.0), Act(True, 1.5, 6.0)
@@ -48,6 +50,8 @@ ACTS = {
     "cycling": Act(True, 1.5, 72.0),
     "day_burner": Act(False, 1.5, 5.0),
     "relay_welded": Act(False, 1.5, 5.0),
+    "breaker_trip": Act(False, 6.0, 1.5, beside=True),
+    "rcd_trip": Act(False, 6.0, 1.5, beside=True),
     "overload": FOREIGN,
     "tap": FOREIGN,
     "crossed_phases": FOREIGN,
@@ -59,6 +63,11 @@ ACTS = {
     "wrong_clock": Act(True, 3.0, 2.0),
 }
 """What is not named plays NIGHT on lamps, DAY elsewhere."""
+
+UNNOTICED = frozenset(
+    {"leakage", "live_pole", "hot_cabinet", "breaker_trip", "rcd_trip", "overload", "tap", "crossed_phases"}
+)
+"""Faults of cabinets that lamps do not notice: those of single lamps may play on the same stage."""
 
 
 def dense(fleet: Fleet, settings: Dense, sky: Sky, seed: int, from_ns: int, days: int) -> list[Fault]:
@@ -114,7 +123,7 @@ class _Stages:
     def groups(self, kind: str, count: int) -> Iterator[Fault]:
         """Faults of a cabinet or of one of its feeders, each on a stage of its own."""
         act = ACTS.get(kind, DAY)
-        free, kept = self._free[act.dusk], []
+        free, kept = self._shuffled(act.dusk) if act.beside else self._free[act.dusk], []
         while free and count:
             cabinet, day = free.pop()
             start_ns, end_ns = self._window(act, day)
@@ -129,10 +138,12 @@ class _Stages:
             except ValueError:  # no switched feeder here, or no lamp on that phase
                 kept.append((cabinet, day))
                 continue
-            self._taken.add((act.dusk, cabinet, day))
+            if kind not in UNNOTICED:
+                self._taken.add((act.dusk, cabinet, day))
             count -= 1
             yield fault
-        self._free[act.dusk] = kept + free
+        if not act.beside:
+            self._free[act.dusk] = kept + free
 
     def _has_gauge(self, cabinet: str) -> bool:
         """Whether water can be measured at one of its poles that no other leak was drawn for."""

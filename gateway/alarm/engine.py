@@ -125,6 +125,10 @@ class AlarmEngine:
         found += carrying.explain(self.loads, asset)
         return found + hearing.explain(self.fleet, self.watch, self.causes.together, asset)
 
+    def unheard(self) -> list[dict[str, Any]]:
+        """Weak radios and silent devices, in pole order."""
+        return hearing.unheard(self.fleet, self.watch, self.causes.together)
+
     def snapshot(self) -> bytes:
         """Everything ``restore`` needs; equal states give equal bytes."""
         return snapshot.pack(self)
@@ -224,7 +228,7 @@ class AlarmEngine:
             alive = self.energised.alive(device, judgement.believed, self.watch.circuit)
             live, device = live[alive], device[alive]
             self.energised.hear(device)
-            self.loads.loads.observe(batch, live)
+            self.loads.loads.observe(batch, live, device)
             for position, heard in self.watch.hear(device, batch.time_ns[live]):
                 row = live[position]
                 place = (int(batch.sequence[row]), int(batch.index[row]), int(batch.sample[row]))

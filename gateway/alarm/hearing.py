@@ -1,7 +1,7 @@
 """Why a device counts as silent, or does not yet. In: silence, groups, an asset. Out: one document a device.
 
-For ``citylight rules explain``, in the shape of the other rules. Also names weak radios and devices that hang
-on another circuit than the inventory says. Never changes a state.
+For ``citylight rules explain``, in the shape of the other rules; and, for ``rules radio``, who is hardly
+heard any more. Never changes a state.
 """
 
 from __future__ import annotations
@@ -51,6 +51,42 @@ def explain(fleet: Fleet, watch: SilenceWatch, together: Together, asset: str) -
             }
         )
     return found
+
+
+def unheard(fleet: Fleet, watch: SilenceWatch, together: Together) -> list[dict[str, Any]]:
+    """Weak radios (loss > 20 %), and devices of which nobody knows how they are; in pole order.
+
+    ``state``: ``weak``; ``unverified`` for one that is silent; ``elsewhere`` for one
+    that falls silent with another circuit than the inventory says.
+    """
+    weak, owed = watch.loss.weak(), reports_missing(watch.age_ns(), watch.interval_ns)
+    rows = np.flatnonzero((weak | watch.silent | together.elsewhere) & (watch.asset != BENCH))
+    found = []
+    for row in rows.tolist():
+        asset = fleet.assets[int(watch.asset[row])]
+        state = "unverified" if watch.silent[row] else "elsewhere" if together.elsewhere[row] else "weak"
+        since_ns = watch.onset_ns.get(row)
+        found.append(
+            {
+                "asset": asset.id,
+                "device": fleet.devices[row].id,
+                "area": asset.area,
+                "feeder": asset.feeder,
+                "pole": asset.pole_sequence,
+                "state": state,
+                "weak": bool(weak[row]),
+                "loss": round(float(watch.rate[row]), 3),
+                "missing": int(owed[row]),
+                "allowed": int(watch.allowed[row]),
+                "since": None if since_ns is None else rfc3339(since_ns),
+            }
+        )
+    return sorted(found, key=pole_order)
+
+
+def pole_order(found: dict[str, Any]) -> tuple[str, str, int, str]:
+    """As a crew drives: area, feeder, pole."""
+    return found["area"], found["feeder"], found["pole"], found["device"]
 
 
 def _why(watch: SilenceWatch, together: Together, row: int, missing: int, *, weak: bool) -> str:

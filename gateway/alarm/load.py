@@ -76,11 +76,11 @@ class Loads:
         own = np.bincount(circuits.cabinet[known], minlength=self._cabinets)
         self._phased: Bools = (odd == 0) & (own > 0)
 
-    def observe(self, batch: ReadingBatch, rows: Int64s) -> None:
-        """Take note of ``rows`` of a batch, live and not held back."""
+    def observe(self, batch: ReadingBatch, rows: Int64s, device: Int32s) -> None:
+        """Take note of ``rows`` of a batch, live and not held back, of these devices."""
         row = self._row.get(batch.profile.name)
         if row is not None:
-            self.power_w[batch.device[rows]] = batch.values[row, rows]
+            self.power_w[device] = batch.values[row].take(rows)
 
     def look(self, wall_ns: int, aside: Bools) -> Load:
         """As of ``wall_ns``; cabinets of the circuits ``aside`` are not judged."""

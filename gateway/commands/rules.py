@@ -46,6 +46,14 @@ def explain(options: argparse.Namespace) -> int:
     return show(options, found, columns, rows)
 
 
+def radio(options: argparse.Namespace) -> int:
+    """Devices that lose more than a fifth of their reports, and those nobody hears, in pole order."""
+    found = ask(options, "rules.radio")
+    columns = ("asset", "device", "area", "feeder", "pole", "state", "loss", "missing", "allowed", "since")
+    rows = [[row[c] if c != "loss" else f"{row[c]:.0%}" for c in columns] for row in found]
+    return show(options, found, columns, rows)
+
+
 def _limit(rule: dict[str, Any]) -> str | None:
     side, limit = (">", rule["above"]) if "above" in rule else ("<", rule["below"])
     return None if limit is None else f"{side} {limit:g}"

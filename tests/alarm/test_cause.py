@@ -223,6 +223,23 @@ def test_a_lost_neutral_and_a_lost_phase_are_told_apart() -> None:
     assert ("C0", "phaseLoss", "raised") in told(phase.delivered())
 
 
+def test_weak_radios_and_lamps_nobody_hears_are_listed_in_pole_order() -> None:
+    city = City(city_of(1, 2, 30), EVENING, lambda *_: True, mute=frozenset({"LP-0-1-004", "LP-0-0-017"}))
+    weak = city.fleet.device_row["lamp-0-0-002"]
+    city.engine.watch.loss.missed[weak] = 180  # of 600
+    city.engine.watch.review()
+    city.run(240)
+    found = city.engine.unheard()
+    assert [(row["asset"], row["state"], row["feeder"], row["pole"]) for row in found] == [
+        ("LP-0-0-002", "weak", "C0-F0", 2),
+        ("LP-0-0-017", "unverified", "C0-F0", 17),
+        ("LP-0-1-004", "unverified", "C0-F1", 4),
+    ]
+    assert found[0]["loss"] > 0.2
+    assert found[1]["missing"] >= found[1]["allowed"]
+    assert found[1]["since"] is not None
+
+
 def test_a_single_lamp_that_falls_silent_is_no_group() -> None:
     city = City(city_of(1, 1, 30), EVENING, lambda *_: True, mute=frozenset({"LP-0-0-004"}))
     city.run(200)

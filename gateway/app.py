@@ -13,7 +13,7 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
-from gateway import ledger, wiring
+from gateway import ledger, memory, wiring
 from gateway.alarm.engine import AlarmEngine
 from gateway.clock import Clock
 from gateway.configuration import Configuration, interpret
@@ -21,7 +21,7 @@ from gateway.control.protocol import SOCKET_NAME
 from gateway.control.server import ControlServer
 from gateway.data_directory import DataDirectory
 from gateway.deliveries import Deliveries
-from gateway.embedded_broker import broker_url
+from gateway.embedded_broker import EmbeddedBroker
 from gateway.errors import StoreError
 from gateway.feed import FedIntake, Feed
 from gateway.followers import AlarmFollower, StoreFollower, unpack_snapshot
@@ -36,6 +36,7 @@ from gateway.pipeline import Cadence, follow
 from gateway.reader import Reader
 from gateway.sections import Settings
 from gateway.state import cursors
+from gateway.state.configurations import hash_of
 from gateway.tasks import Tasks
 from gateway.tasks import end as end_tasks
 from gateway.translation import Translator
@@ -65,21 +66,34 @@ class Gateway:
 
     async def open(self, stack: AsyncExitStack) -> None:
         """Set everything up; what was set up is torn down by ``stack``, also if this fails half way."""
+        memory.settle()
         await self._open_files(stack)
-        self.broker_url = await broker_url(self.settings, stack)
+        await self._open_broker(stack)
         await self._open_followers(stack)
         await self._open_intake(stack)
         await self._open_deliveries(stack)
         await self._open_doors(stack)
+        memory.give_back()
 
     async def _open_files(self, stack: AsyncExitStack) -> None:
         packed = self.feed.sources if self.feed else wiring.sources(self.settings).pack()
-        interpret(packed, "")  # a mistake in them ends the start before anything is touched
+        # A mistake in them ends the start before anything is touched.
+        configuration = interpret(packed, hash_of("sources", packed))
         self.files = DataDirectory(self.settings, self.clock)
         await self.files.open(stack)
         self.database, self.journal = self.files.database, self.files.journal
         self.configurations, self.start = self.files.configurations, self.files.start
-        await self.files.put_in_force(packed)
+        await self.files.put_in_force(packed, configuration)
+        del packed
+        memory.give_back()  # before more is built: what reading the inventory took is the peak
+
+    async def _open_broker(self, stack: AsyncExitStack) -> None:
+        own = self.settings.mqtt
+        if not own.url:
+            broker = EmbeddedBroker(self.settings.gateway.data_dir, own.embedded_port, own.payload_bytes_max)
+            await broker.start()
+            stack.push_async_callback(broker.close)
+            self.broker_url = broker.url
 
     # --- followers ----------------------------------------------------------------------------------
 

@@ -31,7 +31,6 @@ from gateway.sections import Login, Settings
 from gateway.settings import shipped
 from gateway.store.address import InfluxSettings
 from gateway.store.answer import Dialect
-from gateway.store.embedded import EmbeddedStore
 from gateway.store.influx import InfluxStore
 from gateway.store.outcome import Store
 from gateway.telling import FloodOptions, Teller
@@ -170,6 +169,8 @@ def store(settings: Settings, configuration: Configuration, clock: Clock) -> Sto
     own = settings.store
     specs = [profile.spec for profile in configuration.profiles]
     if own.kind == "embedded":
+        from gateway.store.embedded import EmbeddedStore  # DuckDB is 12 MB that others do without
+
         file = settings.gateway.data_dir / "store.duckdb"
         return EmbeddedStore(file, specs, clock, retention_h=own.retention_h)
     database = own.bucket if own.kind == "influx2" else own.database

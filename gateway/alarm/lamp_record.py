@@ -33,7 +33,7 @@ def pack(fleet: Fleet, profile: str, memory: LampMemory) -> Kept:
     return Kept(
         profile=profile,
         night=memory.night,
-        devices=[fleet.devices[row].id for row in memory.devices],
+        devices=fleet.device_ids(memory.devices),
         described=_described(fleet, memory.asset),
         arrays={name: getattr(memory, name).tobytes() for name in _ARRAYS},
     )
@@ -42,26 +42,25 @@ def pack(fleet: Fleet, profile: str, memory: LampMemory) -> Kept:
 def unpack(kept: Kept, fleet: Fleet, memory: LampMemory) -> None:
     """Fill a fresh memory with what is still true of its devices."""
     memory.night = kept.night
-    local = {int(row): number for number, row in enumerate(memory.devices)}
-    rows = [local.get(fleet.device_row.get(name, BENCH), BENCH) for name in kept.devices]
-    assets = [fleet.asset_row.get(text.split("\t")[0], BENCH) for text in kept.described]
+    local = np.full(len(fleet.devices) + 1, BENCH, dtype=np.int32)  # the last one is BENCH's
+    local[memory.devices] = np.arange(len(memory.devices))
+    rows = local[fleet.device_row.rows(kept.devices)]
+    assets = fleet.asset_row.rows([text.partition("\t")[0] for text in kept.described])
     same = [now == then for now, then in zip(_described(fleet, assets), kept.described, strict=True)]
-    old = np.flatnonzero(np.array(same, dtype=np.bool_) & (np.array(rows, dtype=np.int32) != BENCH))
-    new = np.array(rows, dtype=np.int32)[old]
-    memory.asset[new] = np.array(assets, dtype=np.int32)[old]
+    old = np.flatnonzero(np.array(same, dtype=np.bool_) & (rows != BENCH))
+    new = rows[old]
+    memory.asset[new] = assets[old]
     for name in _ARRAYS:
         array: np.ndarray[Any, Any] = getattr(memory, name)
         content = np.frombuffer(kept.arrays[name], dtype=array.dtype)
         array[new] = content.reshape(len(kept.devices), *array.shape[1:])[old]
 
 
-def _described(fleet: Fleet, assets: Int32s | list[int]) -> list[str]:
+def _described(fleet: Fleet, assets: Int32s) -> list[str]:
     """Place and type of each lamp; "" on the bench."""
-    described = []
-    for row in assets:
-        if row == BENCH:
-            described.append("")
-            continue
-        asset = fleet.assets[row]
-        described.append(f"{asset.id}\t{asset.rated_power_w}\t{asset.heads}\t{asset.programme}")
-    return described
+    if not len(fleet.assets):
+        return [""] * len(assets)
+    table, at = fleet.asset_table, np.maximum(assets, 0)
+    types = (table.numbers("rated_power_w"), table.numbers("heads"), table.words("programme"))
+    rows = zip(fleet.asset_ids(assets), *(column[at].tolist() for column in types), strict=True)
+    return ["\t".join(map(str, row)) if row[0] else "" for row in rows]

@@ -81,7 +81,7 @@ def pack(engine: AlarmEngine) -> bytes:
     fleet, evaluator, watch, ledger = engine.fleet, engine.evaluator, engine.watch, engine.ledger
     content = _Content(
         format=FORMAT,
-        devices=[device.id for device in fleet.devices],
+        devices=fleet.device_table.ids("id").tolist(),
         latest_ns=evaluator.latest_ns.tobytes(),
         age_ns=watch.age_ns().tobytes(),
         rules=[_pack_rules(fleet, evaluator, name) for name in sorted(evaluator.states)],
@@ -116,7 +116,7 @@ def unpack(packed: bytes, engine: AlarmEngine) -> None:
     if msgspec.msgpack.decode(plain, type=_Head).format > FORMAT:
         raise StateFormatTooNew("the alarm snapshot was written by a later version; upgrade this one")
     content = msgspec.msgpack.decode(plain, type=_Content)
-    rows = np.array([fleet.device_row.get(name, -1) for name in content.devices], dtype=np.int32)
+    rows = fleet.device_row.rows(content.devices)
     size = len(fleet.devices)
     evaluator.latest_ns = mapped(content.latest_ns, rows, TIME_ABSENT, size)
     evaluator.judged, evaluator.late, evaluator.replayed, evaluator.on_bench = content.counts
@@ -149,16 +149,18 @@ def unpack(packed: bytes, engine: AlarmEngine) -> None:
 def _pack_rules(fleet: Fleet, evaluator: Evaluator, profile: str) -> _Rules:
     state = evaluator.states[profile]
     kept = np.flatnonzero(evaluator.busy[state.devices])
-    assets = [fleet.assets[row].id if row != BENCH else "" for row in state.asset[kept]]
+    running = (state.count[kept] > 0) | state.raised[kept]
+    used = np.flatnonzero(running.any(axis=0))
+    keys, at, running = evaluator.tables[profile].keys, np.ix_(kept, used), running[:, used]
     return _Rules(
         profile=profile,
-        keys=evaluator.tables[profile].keys,
-        devices=[fleet.devices[row].id for row in state.devices[kept]],
-        assets=assets,
-        since=state.since[kept].tobytes(),
-        count=state.count[kept].tobytes(),
-        raised=state.raised[kept].tobytes(),
-        own=state.own[kept].tobytes(),
+        keys=tuple(keys[rule] for rule in state.rules[used].tolist()),
+        devices=fleet.device_ids(state.devices[kept]),
+        assets=fleet.asset_ids(state.asset[kept]),
+        since=np.where(running, state.since[at], 0).tobytes(),
+        count=state.count[at].tobytes(),
+        raised=state.raised[at].tobytes(),
+        own=(running & state.own[at]).tobytes(),
     )
 
 
@@ -175,30 +177,29 @@ def _unpack_rules(kept: _Rules, fleet: Fleet, evaluator: Evaluator) -> None:
         count=np.frombuffer(kept.count, dtype=np.int32).reshape(shape),
         raised=np.frombuffer(kept.raised, dtype=np.bool_).reshape(shape),
         asset=np.empty(0, dtype=np.int32),
+        rules=np.arange(len(kept.keys)),
     )
+    state.open(np.flatnonzero([key in kept.keys for key in table.keys]))
     columns = [
-        (new, [old for old, name in enumerate(kept.keys) if name == key])
-        for new, key in enumerate(table.keys)
+        (at, rule, [old for old, name in enumerate(kept.keys) if name == table.keys[rule]])
+        for at, rule in enumerate(state.rules.tolist())
     ]
     everywhere = np.ones(len(table.rules), dtype=np.bool_)
-    for old_row, (device, asset) in enumerate(zip(kept.devices, kept.assets, strict=True)):
-        row = fleet.device_row.get(device)
-        if row is None or fleet.devices[row].profile != kept.profile:
+    rows, places = fleet.device_row.rows(kept.devices), fleet.asset_row.rows(kept.assets)
+    mine = fleet.device_table.words("profile").equal(kept.profile)
+    for old_row, (row, place) in enumerate(zip(rows.tolist(), places.tolist(), strict=True)):
+        if row == BENCH or not mine[row]:
             continue
         local = evaluator.local[row]
-        place = state.asset[local] = fleet.asset_row.get(asset, BENCH)
+        state.asset[local] = place
         here = everywhere.copy()
         here[table.scoped] = table.applies[:, max(place, 0)]
         # A device is in the scope of one rule of a key, before and now, so its state is in one column.
-        for new, olds in columns:
+        for at, rule, olds in columns:
             touched = [k for k in olds if source.count[old_row, k] or source.raised[old_row, k]]
-            if not olds or (touched and not here[new]):
-                continue
-            old = touched[0] if touched else new if kept.keys == table.keys else olds[0]
-            state.since[local, new] = source.since[old_row, old]
-            state.own[local, new] = source.own[old_row, old]
-            state.count[local, new] = source.count[old_row, old]
-            state.raised[local, new] = source.raised[old_row, old]
+            if touched and here[rule]:
+                for name in ("since", "own", "count", "raised"):
+                    getattr(state, name)[local, at] = getattr(source, name)[old_row, touched[0]]
         evaluator.busy[row] = bool((state.count[local] > 0).any() or state.raised[local].any())
 
 

@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import ValidationError
@@ -25,8 +25,6 @@ from gateway.model import FieldKind, ProfileSpec
 
 TOML_CHARACTERS_MAX: Final = 256 * 1024
 RESERVED_FIELDS: Final = frozenset({"time", "received_at", "quality", "device", "area", "feeder", "profile"})
-
-_Root = TypeVar("_Root", bound=schema.Table)
 
 Complaint = Callable[[str, str, str], ConfigurationError]
 """(key, problem, remedy) -> the error to raise, with the file's name filled in."""
@@ -82,7 +80,7 @@ class Profile:
 
 def load(text: str, file: str) -> Profile:
     """The profile that ``text`` (TOML) describes; ``file`` is named in errors. Raises ConfigurationError."""
-    table = table_of(text, file, schema.ProfileTable)
+    table = _table(text, file)
 
     def complain(key: str, problem: str, remedy: str) -> ConfigurationError:
         return ConfigurationError(file, key, problem, remedy, line=line_of(text, key))
@@ -130,10 +128,11 @@ def load(text: str, file: str) -> Profile:
     )
 
 
-def table_of(text: str, file: str, root: type[_Root]) -> _Root:
-    """The whole of a TOML file, shape and types checked; raises ConfigurationError with the first mistake."""
+def _table(text: str, file: str) -> schema.ProfileTable:
     if len(text) > TOML_CHARACTERS_MAX:
-        raise ConfigurationError(file, "", f"is longer than {TOML_CHARACTERS_MAX} characters", "split it")
+        raise ConfigurationError(
+            file, "", f"is longer than {TOML_CHARACTERS_MAX} characters", "split it into several profiles"
+        )
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -141,13 +140,17 @@ def table_of(text: str, file: str, root: type[_Root]) -> _Root:
     except RecursionError:
         raise ConfigurationError(file, "", "is nested too deep", "write plain tables") from None
     try:
-        return root.model_validate(document)
+        return schema.ProfileTable.model_validate(document)
     except ValidationError as error:
-        raise _first_mistake(error, document, text, file, root) from None
+        raise first_mistake(error, document, text, file) from None
 
 
-def _first_mistake(
-    error: ValidationError, document: dict[str, Any], text: str, file: str, root: type[schema.Table]
+def first_mistake(
+    error: ValidationError,
+    document: dict[str, Any],
+    text: str,
+    file: str,
+    root: type[schema.Table] = schema.ProfileTable,
 ) -> ConfigurationError:
     """The first thing pydantic found, said in the file's own words."""
     first = error.errors(include_url=False, include_input=False)[0]

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import polars as pl
 
 from gateway.fleet import Fleet
-from gateway.model import Int32s, Int64s, ProfileSpec, Quality, ReadingBatch
+from gateway.model import Int32s, ProfileSpec, Quality, ReadingBatch
 
 BENCH_AREA = "bench"
 TIME_FLAG = "time=clock"
@@ -57,14 +57,34 @@ def _joined(group: Sequence[ReadingBatch]) -> ReadingBatch:
 
 
 class Places:
-    """Names of devices, and the area and feeder of the asset each served, as arrays by row."""
+    """Names of devices, and the area and feeder of the asset each served, by row."""
 
     def __init__(self, fleet: Fleet) -> None:
         self.fleet = fleet
-        self.devices: Objects = _objects([device.id for device in fleet.devices])
         # BENCH is -1, so the entry behind the last asset is what a device without an asset gets.
-        self.areas: Objects = _objects([*(asset.area for asset in fleet.assets), BENCH_AREA])
-        self.feeders: Objects = _objects([*(asset.feeder or None for asset in fleet.assets), None])
+        area, feeder = fleet.asset_table.words("area"), fleet.asset_table.words("feeder")
+        self._areas, self._feeders = (*area.words, BENCH_AREA), (*feeder.words, "")
+        self._area_codes = np.append(area.codes, len(area.words))
+        self._feeder_codes = np.append(feeder.codes, len(feeder.words))
+
+    def devices(self, device: Int32s) -> Objects:
+        """object[n]: names of devices."""
+        return _objects(self.fleet.device_ids(device))
+
+    def areas(self, asset: Int32s) -> Objects:
+        """object[n]: area of each asset row."""
+        return _spread(self._areas, self._area_codes[asset])
+
+    def feeders(self, asset: Int32s) -> Objects:
+        """object[n]: feeder of each asset row, None where it has none."""
+        return _spread([name or None for name in self._feeders], self._feeder_codes[asset])
+
+    def codes(self, asset: Int32s) -> Iterator[tuple[int, int]]:
+        """(area, feeder) of each asset row, as numbers that ``area_and_feeder`` knows."""
+        return zip(self._area_codes[asset].tolist(), self._feeder_codes[asset].tolist(), strict=True)
+
+    def area_and_feeder(self, codes: tuple[int, int]) -> tuple[str, str]:
+        return self._areas[codes[0]], self._feeders[codes[1]]
 
     def assets(self, batch: ReadingBatch) -> Int32s:
         """Asset row of each reading at its event time; BENCH where there is none."""
@@ -75,6 +95,11 @@ def _objects(items: Sequence[str | None]) -> Objects:
     array = np.empty(len(items), dtype=object)
     array[:] = items
     return array
+
+
+def _spread(words: Sequence[str | None], codes: Int32s) -> Objects:
+    found: Objects = _objects(words)[codes]
+    return found
 
 
 class Flags:
@@ -132,8 +157,3 @@ def labels(codes: npt.NDArray[np.float64], of: Sequence[str]) -> pl.Series:
     at = np.where(known, codes, 0).astype(np.uint32)
     column = pl.Series("label", list(of), dtype=pl.String).gather(pl.Series(at))
     return column.set(pl.Series(~known), None) if not known.all() else column
-
-
-def identity(device: Int32s, asset: Int32s, assets: int) -> Int64s:
-    """One number for each (device row, asset row)."""
-    return device.astype(np.int64) * (assets + 1) + (asset.astype(np.int64) + 1)

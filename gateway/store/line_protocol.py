@@ -26,7 +26,6 @@ from gateway.store.block import (
     Places,
     blocks,
     clean,
-    identity,
     labels,
 )
 
@@ -39,8 +38,8 @@ PROFILES_MAX = 1000
 EXPRESSIONS_MAX = 256
 """Compiled lines kept for a profile, one for each set of columns with holes."""
 CSV_LINES_MIN = 1000
-SPARE_SERIES = 4096
-"""Series kept for a profile beyond two a device, for devices that move while old readings come in."""
+SAFE: Final = re.compile(r"[A-Za-z0-9_.:-]+")
+"""Device ids that need no escape: those of the inventory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +158,7 @@ class _ProfileLines:
         holes = np.asarray(~finite.all(axis=1), np.bool_)
         doubtful = not self._numbers_only and bool(block.quality.any())
         columns = [
-            pl.Series("series", self._series.of(block).tolist(), dtype=pl.String),
+            pl.Series("series", self._series.of(block), dtype=pl.String),
             pl.Series("time", block.time_ns),
             pl.Series("received", block.received_ns),
             *(self._number(i, block.values[i], finite[i], bool(holes[i])) for i in range(len(finite))),
@@ -212,51 +211,52 @@ class _ProfileLines:
 
 
 class _SeriesNames:
-    """Measurement and tags of each (device, asset) seen, written once."""
+    """Measurement and tags of each device seen, at the asset where it was seen last, written once."""
 
     def __init__(self, profile: ProfileSpec, places: Places) -> None:
-        self._profile = profile
         self._places = places
-        self._names = np.empty(0, dtype=object)
-        self._identity = np.empty(0, dtype=np.int64)
-        self._slot = np.full(len(places.devices), -1, dtype=np.int64)
-        self._names_max = 2 * len(places.devices) + SPARE_SERIES
+        self._names = np.empty(len(places.fleet.devices), dtype=object)
+        self._seen_at = np.zeros(
+            len(places.fleet.devices), dtype=np.int32
+        )  # asset row + 2, so that 0 is never
+        self._ends = _Ends(profile, places)
 
-    def of(self, block: ReadingBatch) -> Objects:
-        """object[n]: the escaped series of each reading."""
-        if len(self._names) > self._names_max:
-            self._names, self._identity = self._names[:0], self._identity[:0]
-            self._slot[:] = -1
-        asset = self._places.assets(block)
-        wanted = identity(block.device, asset, len(self._places.fleet.assets))
-        slot = self._slot[block.device]
-        new = slot < 0
-        new[~new] = self._identity[slot[~new]] != wanted[~new]
-        if new.any():
-            slot[new] = self._add(wanted[new], block.device[new], asset[new])
-        return self._names[slot]
+    def of(self, block: ReadingBatch) -> Sequence[str]:
+        """The escaped series of each reading."""
+        device, asset = block.device, self._places.assets(block)
+        new = np.flatnonzero(self._seen_at[device] != asset + 2)
+        if not len(new):
+            return list(self._names[device])
+        names = self._written(device[new], asset[new])
+        self._names[device[new]], self._seen_at[device[new]] = names, asset[new] + 2
+        found = self._names[device]
+        found[new] = names  # a device that moves within the block has two
+        return list(found)
 
-    def _add(self, wanted: Int64s, device: Int32s, asset: Int32s) -> Int64s:
-        fresh, first, inverse = np.unique(wanted, return_index=True, return_inverse=True)
-        start = len(self._names)
-        names = [self._name(int(device[i]), int(asset[i])) for i in first]
-        added = np.empty(len(names), dtype=object)
-        added[:] = names
-        self._names = np.concatenate((self._names, added))
-        self._identity = np.concatenate((self._identity, fresh))
-        self._slot[device[first]] = start + np.arange(len(first))
-        return start + inverse
+    def _written(self, device: Int32s, asset: Int32s) -> Objects:
+        ends, safe = self._ends, SAFE.fullmatch
+        names = zip(self._places.fleet.device_ids(device), self._places.codes(asset), strict=True)
+        written = [ends[at][0] + (name if safe(name) else tag(name)) + ends[at][1] for name, at in names]
+        array = np.empty(len(written), dtype=object)
+        array[:] = written
+        return array
 
-    def _name(self, device: int, asset: int) -> str:
-        tags = {
-            "device": self._places.devices[device],
-            "area": self._places.areas[asset],
-            "feeder": self._places.feeders[asset],
-            "profile": self._profile.name,
-            **dict(self._profile.tags),
-        }
-        written = [f"{tag(key)}={tag(tags[key])}" for key in sorted(tags) if tags[key]]
-        return ",".join([tag(self._profile.device_class), *written])
+
+class _Ends(dict[tuple[int, int], tuple[str, str]]):
+    """What stands before and after a device's name, by area and feeder; tags are in order of their keys."""
+
+    def __init__(self, profile: ProfileSpec, places: Places) -> None:
+        super().__init__()  # bounded: by the feeders of one inventory
+        self._profile, self._places = profile, places
+
+    def __missing__(self, codes: tuple[int, int]) -> tuple[str, str]:
+        area, feeder = self._places.area_and_feeder(codes)
+        own = {"area": area, "feeder": feeder, "profile": self._profile.name, **dict(self._profile.tags)}
+        tags = [(key, f"{tag(key)}={tag(own[key])}") for key in sorted(own) if own[key]]
+        before = [tag(self._profile.device_class), *(text for key, text in tags if key < "device"), "device="]
+        ends = ",".join(before), "".join(f",{text}" for key, text in tags if key > "device")
+        self[codes] = ends
+        return ends
 
 
 def check_names(profile: ProfileSpec) -> None:

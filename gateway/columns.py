@@ -8,6 +8,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
+from functools import cached_property
 from operator import eq
 from typing import Any, Generic, Protocol, Self, TypeVar, overload
 
@@ -72,8 +73,6 @@ class Ids:
 
     def __init__(self, texts: npt.NDArray[np.bytes_]) -> None:
         self.texts = texts
-        self._order: npt.NDArray[np.int64] | None = None
-        self._sorted = texts[:0]
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -89,14 +88,27 @@ class Ids:
 
     def rows(self, names: npt.NDArray[np.bytes_]) -> Int32s:
         """int32[len(names)]: the row of each, NOT_THERE for one that is none; the last of two alike."""
-        if self._order is None:
-            order = np.argsort(self.texts, kind="stable")
-            self._order, self._sorted = order.astype(np.int32), self.texts[order]
         if not len(self.texts):
             return np.full(len(names), NOT_THERE, dtype=np.int32)
-        at = np.searchsorted(self._sorted, names, side="right") - 1
-        found = (at >= 0) & (self._sorted[at] == names)
-        return np.where(found, self._order[at], NOT_THERE).astype(np.int32)
+        order, texts = self._in_order
+        at = np.searchsorted(texts, names, side="right") - 1
+        found = (at >= 0) & (texts[at] == names)
+        return np.where(found, order[at], NOT_THERE).astype(np.int32)
+
+    def row(self, name: str) -> int:
+        """The same of one."""
+        text = name.encode()
+        if not len(self.texts) or len(text) > self.texts.itemsize:  # which would widen the whole column
+            return NOT_THERE
+        order, texts = self._in_order
+        at = int(texts.searchsorted(text, side="right")) - 1
+        return order.item(at) if at >= 0 and texts.item(at) == text else NOT_THERE
+
+    @cached_property
+    def _in_order(self) -> tuple[Int32s, npt.NDArray[np.bytes_]]:
+        """Rows in order of their texts, and the texts in that order."""
+        order = np.argsort(self.texts, kind="stable")
+        return order.astype(np.int32), self.texts[order]
 
 
 class RowOf(Mapping[str, int]):
@@ -106,12 +118,10 @@ class RowOf(Mapping[str, int]):
         self._ids = ids
 
     def __getitem__(self, name: str) -> int:
-        text = name.encode()
-        if len(text) <= self._ids.texts.itemsize:  # a longer one would make NumPy widen the whole column
-            row = int(self._ids.rows(np.array([text], dtype=np.bytes_))[0])
-            if row != NOT_THERE:
-                return row
-        raise KeyError(name)
+        row = self._ids.row(name)
+        if row == NOT_THERE:
+            raise KeyError(name)
+        return row
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._ids.tolist())

@@ -260,6 +260,7 @@ class Gateway:
                 needed = await self.database.transact(cursors.oldest_needed)
                 if needed is not None:
                     await asyncio.to_thread(self.journal.trim, keep_from=needed)
+            await asyncio.to_thread(memory.trim)  # of what a snapshot took
 
     def _facts(self) -> Facts:
         return Facts(

@@ -23,8 +23,13 @@ def settle() -> None:
 
 
 def give_back() -> None:
-    """Collect what is not used and return it; nothing is returned where there is no glibc."""
+    """Collect what is not used, and trim."""
     gc.collect()
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
+    trim()
+
+
+def trim() -> None:
+    """Return what is free; nothing is returned where there is no glibc."""
+    malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if malloc_trim is not None:
+        malloc_trim(0)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from gateway import sections
@@ -26,7 +26,6 @@ from gateway.journal.options import JournalOptions
 from gateway.notify.mqtt import MqttOptions, MqttPublisher
 from gateway.notify.places import Places
 from gateway.notify.recipient import Around, Policy, Recipient, policy
-from gateway.notify.webhook import Webhook, WebhookOptions
 from gateway.sections import Login, Settings
 from gateway.settings import shipped
 from gateway.store.address import InfluxSettings
@@ -37,6 +36,9 @@ from gateway.telling import FloodOptions, Teller
 from gateway.translation import TranslationOptions
 from gateway.vocabulary.kind import Delivery
 from gateway.vocabulary.kinds import KINDS
+
+if TYPE_CHECKING:
+    from gateway.notify.webhook import Webhook
 
 MQTT_RECIPIENT = "ioc-mqtt"
 PORT, TLS_PORT = 1883, 8883
@@ -307,12 +309,14 @@ def publisher(
 
 def webhooks(settings: Settings, clock: Clock) -> dict[str, Webhook]:
     """One sender a receiver, by name."""
-    return {hook.name: Webhook(_webhook(hook), clock) for hook in settings.ioc.webhook}
+    return {hook.name: _webhook(hook, clock) for hook in settings.ioc.webhook}
 
 
-def _webhook(hook: sections.Webhook) -> WebhookOptions:
+def _webhook(hook: sections.Webhook, clock: Clock) -> Webhook:
+    from gateway.notify.webhook import Webhook, WebhookOptions  # aiohttp is 8 MB that others do without
+
     encrypted = hook.url.startswith("https:")
-    return WebhookOptions(
+    options = WebhookOptions(
         name=hook.name,
         url=hook.url,
         private=hook.allow_private,
@@ -320,6 +324,7 @@ def _webhook(hook: sections.Webhook) -> WebhookOptions:
         tls=tls_context(Tls(ca_file=hook.ca_file)) if encrypted else None,
         timeout_s=hook.timeout_s,
     )
+    return Webhook(options, clock)
 
 
 def _secret(settings: Settings) -> str:

@@ -28,12 +28,13 @@ class Kept(msgspec.Struct, array_like=True):
     arrays: dict[str, bytes]
 
 
-def pack(fleet: Fleet, profile: str, memory: LampMemory) -> Kept:
+def pack(fleet: Fleet, profile: str, memory: LampMemory, names: list[str]) -> Kept:
+    """``names`` are those of all devices, by row."""
     memory.digest()
     return Kept(
         profile=profile,
         night=memory.night,
-        devices=fleet.device_ids(memory.devices),
+        devices=[names[row] for row in memory.devices.tolist()],
         described=_described(fleet, memory.asset),
         arrays={name: getattr(memory, name).tobytes() for name in _ARRAYS},
     )

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 FORMAT: Final = 2  # 2: groups; 1 is still read
 BYTES_MAX: Final = 512 * 1024 * 1024
 _COMPRESSION_LEVEL: Final = 1
+_READ_BYTES: Final = 1 << 20
 
 
 class _Rules(msgspec.Struct, array_like=True):
@@ -79,12 +80,13 @@ class _Head(msgspec.Struct, array_like=True):
 def pack(engine: AlarmEngine) -> bytes:
     """Equal states give equal bytes."""
     fleet, evaluator, watch, ledger = engine.fleet, engine.evaluator, engine.watch, engine.ledger
+    names = fleet.device_table.ids("id").tolist()
     content = _Content(
         format=FORMAT,
-        devices=fleet.device_table.ids("id").tolist(),
+        devices=names,
         latest_ns=evaluator.latest_ns.tobytes(),
         age_ns=watch.age_ns().tobytes(),
-        rules=[_pack_rules(fleet, evaluator, name) for name in sorted(evaluator.states)],
+        rules=[_pack_rules(fleet, evaluator, name, names) for name in sorted(evaluator.states)],
         drawn_ns=watch.drawn_ns,
         circles=[
             _Circle(c.key, c.counted_ns, c.energised_ns, c.stretches)
@@ -102,17 +104,40 @@ def pack(engine: AlarmEngine) -> bytes:
         ),
         lag_ns=evaluator.timing.lag_ns.tobytes(),
         shining=evaluator.shining.tobytes(),
-        lamps=[lamp_record.pack(fleet, name, memory) for name, memory in sorted(evaluator.memories.items())],
+        lamps=[lamp_record.pack(fleet, *memory, names) for memory in sorted(evaluator.memories.items())],
         sensors=sensor_memory.pack(engine.sensors, fleet),
         taken_ns=evaluator.timing.taken_ns.tobytes(),
     )
-    return zstandard.compress(msgspec.msgpack.encode(content), _COMPRESSION_LEVEL)
+    return _compressed(content)
+
+
+def _compressed(content: _Content) -> bytes:
+    """What msgspec makes of it, field by field: each is let go before the next grows, which ends the peak."""
+    encoder, names = msgspec.msgpack.Encoder(), content.__struct_fields__
+    compressor = zstandard.ZstdCompressor(_COMPRESSION_LEVEL).compressobj()
+    # An array of so many, as the MessagePack specification has it.
+    parts = [compressor.compress(b"\xdc" + len(names).to_bytes(2, "big"))]
+    for name in names:
+        parts.append(compressor.compress(encoder.encode(getattr(content, name))))
+        setattr(content, name, None)
+    return b"".join([*parts, compressor.flush()])
+
+
+def _plain(packed: bytes) -> bytes:
+    """ValueError above BYTES_MAX."""
+    found = bytearray()
+    with zstandard.ZstdDecompressor().stream_reader(packed) as reader:
+        while part := reader.read(_READ_BYTES):
+            found += part
+            if len(found) > BYTES_MAX:
+                raise ValueError(f"an alarm snapshot of more than {BYTES_MAX} bytes")
+    return bytes(found)
 
 
 def unpack(packed: bytes, engine: AlarmEngine) -> None:
     """Fill a fresh engine. Raises StateFormatTooNew for a later format."""
     fleet, evaluator, watch, ledger = engine.fleet, engine.evaluator, engine.watch, engine.ledger
-    plain = zstandard.decompress(packed, max_output_size=BYTES_MAX)
+    plain = _plain(packed)
     if msgspec.msgpack.decode(plain, type=_Head).format > FORMAT:
         raise StateFormatTooNew("the alarm snapshot was written by a later version; upgrade this one")
     content = msgspec.msgpack.decode(plain, type=_Content)
@@ -146,7 +171,7 @@ def unpack(packed: bytes, engine: AlarmEngine) -> None:
         sensor_memory.unpack(content.sensors, engine.sensors, fleet)
 
 
-def _pack_rules(fleet: Fleet, evaluator: Evaluator, profile: str) -> _Rules:
+def _pack_rules(fleet: Fleet, evaluator: Evaluator, profile: str, names: list[str]) -> _Rules:
     state = evaluator.states[profile]
     kept = np.flatnonzero(evaluator.busy[state.devices])
     running = (state.count[kept] > 0) | state.raised[kept]
@@ -155,7 +180,7 @@ def _pack_rules(fleet: Fleet, evaluator: Evaluator, profile: str) -> _Rules:
     return _Rules(
         profile=profile,
         keys=tuple(keys[rule] for rule in state.rules[used].tolist()),
-        devices=fleet.device_ids(state.devices[kept]),
+        devices=[names[row] for row in state.devices[kept].tolist()],
         assets=fleet.asset_ids(state.asset[kept]),
         since=np.where(running, state.since[at], 0).tobytes(),
         count=state.count[at].tobytes(),

@@ -65,6 +65,7 @@ class Asset:
     rated_power_w: float = 0.0
     heads: int = 1
     programme: str = ""
+    luminaire_type: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,22 @@ class Programme:
     off_minute: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class LuminaireType:
+    """How much one head draws: ``curve`` is "linear", "dali" or "table", whose ``points`` are (level %, W).
+
+    ``virtual_output`` is the share of full power its drivers are set to. Constant light begins at the share
+    ``constant_light_start`` and reaches full power after ``constant_light_h`` operating hours.
+    """
+
+    id: str
+    curve: str = "linear"
+    points: tuple[tuple[float, float], ...] = ()
+    virtual_output: float = 1.0
+    constant_light_start: float = 1.0
+    constant_light_h: float = 0.0
+
+
 Row = TypeVar("Row", Asset, Device, Assignment)
 _IDS: Final[Mapping[type, Sequence[str]]] = {Asset: ("id",), Device: ("id",), Assignment: ("device", "asset")}
 
@@ -126,6 +143,7 @@ class Fleet:
     devices: Sequence[Device]
     assignments: Sequence[Assignment]
     time_zone: str = "Asia/Ho_Chi_Minh"
+    luminaire_types: tuple[LuminaireType, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "assets", _table(Asset, self.assets))
@@ -177,6 +195,10 @@ class Fleet:
         """Names of the devices that serve or served an asset, in order of the inventory."""
         table = self.assignment_table
         return table.ids("device")[table.ids("asset").texts == asset.encode()].tolist()
+
+    @cached_property
+    def luminaire_type_by_id(self) -> dict[str, LuminaireType]:
+        return {kind.id: kind for kind in self.luminaire_types}
 
     @cached_property
     def rated_power_w(self) -> Float64s:

@@ -197,7 +197,7 @@ class Simulation:
                 rows.append((time_ns, row, Message(time_ns, device, topic, payload, 1, True, True)))
         rows += self._telemetry(from_ns, to_ns)
         rows.sort(key=itemgetter(0, 1))
-        arrived = bisect_left(rows, to_ns, key=lambda row: row[0])
+        arrived = bisect_left(rows, to_ns, key=itemgetter(0))
         self._in_the_air = rows[arrived:]
         return [message for _, _, message in rows[:arrived]]
 

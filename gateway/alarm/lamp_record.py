@@ -6,6 +6,7 @@ compresses, never writes.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 import msgspec
@@ -15,7 +16,7 @@ from gateway.alarm.lamp_memory import LampMemory
 from gateway.fleet import BENCH, Fleet
 from gateway.model import Int32s
 
-_ARRAYS: Final = ("last", "factor", "weight", "ratios", "starts", "excess", "followed", "kept")
+_ARRAYS: Final = ("last", "factor", "weight", "ratios", "starts", "excess", "chatter", "followed", "kept")
 
 
 class Kept(msgspec.Struct, array_like=True):
@@ -36,7 +37,7 @@ def pack(fleet: Fleet, profile: str, memory: LampMemory, names: list[str]) -> Ke
         night=memory.night,
         devices=[names[row] for row in memory.devices.tolist()],
         described=_described(fleet, memory.asset),
-        arrays={name: getattr(memory, name).tobytes() for name in _ARRAYS},
+        arrays={name: array.tobytes() for name, array in _arrays(memory)},
     )
 
 
@@ -51,10 +52,24 @@ def unpack(kept: Kept, fleet: Fleet, memory: LampMemory) -> None:
     old = np.flatnonzero(np.array(same, dtype=np.bool_) & (rows != BENCH))
     new = rows[old]
     memory.asset[new] = assets[old]
+    for name, array in _arrays(memory):
+        content = np.frombuffer(kept.arrays.get(name, b""), dtype=array.dtype)
+        if content.size == len(kept.devices) * (array.size // max(len(array), 1)):  # not of an earlier shape
+            array[new] = content.reshape(len(kept.devices), *array.shape[1:])[old]
+    memory.conclude()
+
+
+def _arrays(memory: LampMemory) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
+    """What is kept of each device, by name; a counter by its own, so that a profile may gain another."""
     for name in _ARRAYS:
-        array: np.ndarray[Any, Any] = getattr(memory, name)
-        content = np.frombuffer(kept.arrays[name], dtype=array.dtype)
-        array[new] = content.reshape(len(kept.devices), *array.shape[1:])[old]
+        yield name, getattr(memory, name)
+    gear = memory.gear
+    if len(gear.faded_ns):
+        yield "faded_ns", gear.faded_ns
+    for k, name in enumerate(gear.names):
+        yield f"{name}/last", gear.last[:, k]
+        yield f"{name}/counted", gear.counted[:, :, k]
+        yield f"{name}/failures", gear.failures[:, k]
 
 
 def _described(fleet: Fleet, assets: Int32s) -> list[str]:
@@ -63,5 +78,7 @@ def _described(fleet: Fleet, assets: Int32s) -> list[str]:
         return [""] * len(assets)
     table, at = fleet.asset_table, np.maximum(assets, 0)
     types = (table.numbers("rated_power_w"), table.numbers("heads"), table.words("programme"))
-    rows = zip(fleet.asset_ids(assets), *(column[at].tolist() for column in types), strict=True)
+    of_type = table.words("luminaire_type")[at].tolist()
+    kinds = [fleet.luminaire_type_by_id.get(name, "") for name in of_type]
+    rows = zip(fleet.asset_ids(assets), *(column[at].tolist() for column in types), kinds, strict=True)
     return ["\t".join(map(str, row)) if row[0] else "" for row in rows]

@@ -13,13 +13,26 @@ from itertools import pairwise
 import numpy as np
 
 from gateway.columns import Draft
-from gateway.fleet import Area, Asset, Assignment, Cabinet, Device, Feeder, Fleet, Programme, draft
+from gateway.fleet import (
+    Area,
+    Asset,
+    Assignment,
+    Cabinet,
+    Device,
+    Feeder,
+    Fleet,
+    LuminaireType,
+    Programme,
+    draft,
+)
 from gateway.inventory import schema
 from gateway.inventory.cells import Cells
 from gateway.inventory.geojson import read_features
+from gateway.inventory.luminaires import contradicts, luminaire_type
 from gateway.inventory.problems import Problems
 from gateway.inventory.schema import FileSchema
 from gateway.inventory.table import Record, read_table
+from gateway.inventory.whole import refuse_overlaps, refuse_two_switchings
 
 SWITCHES = ("astronomical", "photocell", "fixed")
 ALWAYS_FROM, ALWAYS_TO = int(np.iinfo(np.int64).min), int(np.iinfo(np.int64).max)
@@ -37,6 +50,7 @@ class _Draft:
     cabinets: dict[str, Cabinet] = field(default_factory=dict)
     feeders: dict[str, Feeder] = field(default_factory=dict)
     programmes: dict[str, Programme] = field(default_factory=dict)
+    types: dict[str, LuminaireType] = field(default_factory=dict)
     assets: Draft[Asset] = field(default_factory=lambda: draft(Asset))
     devices: Draft[Device] = field(default_factory=lambda: draft(Device))
     assignments: Draft[Assignment] = field(default_factory=lambda: draft(Assignment))
@@ -93,6 +107,10 @@ def parse(
         _feeder(found, row)
     for row in cells(schema.PROGRAMMES):
         _programme(found, row)
+    for row in cells(schema.LUMINAIRE_TYPES):
+        kind = luminaire_type(row)
+        if found.is_new("luminaire type", row, "id", kind.id):
+            found.types[kind.id] = kind
     for row in cells(schema.LIGHT_POINTS):
         _light_point(found, row)
     for row in cells(schema.SENSORS):
@@ -111,9 +129,10 @@ def parse(
         devices=found.devices.table(),
         assignments=found.assignments.table(),
         time_zone=time_zone,
+        luminaire_types=tuple(found.types.values()),
     )
-    _refuse_overlaps(found, fleet)
-    _refuse_two_switchings(found, fleet)
+    refuse_overlaps(fleet, found.assigned_at, problems)
+    refuse_two_switchings(fleet, found.known("asset"), problems)
     problems.raise_if_any()
     return fleet
 
@@ -232,9 +251,21 @@ def _light_point(draft: _Draft, row: Cells) -> None:
         rated_power_w=row.number("rated_power_w", 1, 5000),
         heads=row.integer("heads", 1, 24, 1),
         programme=programme,
+        luminaire_type=row.text("luminaire_type"),
     )
+    _check_type(draft, row, asset)
     if draft.is_new("asset", row, "id", name):
         draft.assets.append(asset)
+
+
+def _check_type(draft: _Draft, row: Cells, asset: Asset) -> None:
+    if not asset.luminaire_type:
+        return
+    name = draft.refer(draft.types, row, "luminaire_type", "type of luminaire", schema.LUMINAIRE_TYPES.file)
+    if name in draft.types:
+        problem = contradicts(draft.types[name], asset.rated_power_w, asset.heads)
+        if problem:
+            row.problem("rated_power_w", problem, "mend the power, the heads or the type")
 
 
 def _circuit(draft: _Draft, row: Cells) -> tuple[str, str]:
@@ -286,47 +317,3 @@ def _assignment(draft: _Draft, row: Cells) -> None:
         row.problem("to", "the assignment ends before it begins", "let 'to' be later than 'from'")
     draft.assignments.append(Assignment(device, asset, start, end))
     draft.assigned_at.append(row.where)
-
-
-def _refuse_overlaps(draft: _Draft, fleet: Fleet) -> None:
-    """A device is in one place at a time; an asset may carry several devices."""
-    table = fleet.assignment_table
-    device, start, end = table.ids("device").texts, table.numbers("from_ns"), table.numbers("to_ns")
-    order = np.lexsort((start, device))
-    first, second = order[:-1], order[1:]
-    overlaps = (device[first] == device[second]) & (start[second] < end[first])
-    for before, after in zip(first[overlaps].tolist(), second[overlaps].tolist(), strict=True):
-        there = f"already at {fleet.assignments[before].asset!r} then ({draft.assigned_at[before]})"
-        draft.problems.add(
-            draft.assigned_at[after],
-            "from",
-            f"{fleet.assignments[after].device!r} is {there}",
-            "end the earlier assignment with 'to'",
-        )
-
-
-def _refuse_two_switchings(draft: _Draft, fleet: Fleet) -> None:
-    """A switched phase has one contactor: its lamps can not be due at different times."""
-    switched = {feeder.id for feeder in draft.feeders.values() if feeder.group_switched}
-    switching = {programme.id: _switching(programme) for programme in draft.programmes.values()}
-    columns = (fleet.asset_table.words(name).tolist() for name in ("feeder", "phase", "programme"))
-    first: dict[tuple[str, str], tuple[str, int]] = {}
-    for row, (feeder, phase, programme) in enumerate(zip(*columns, strict=True)):
-        if feeder not in switched or programme not in switching:
-            continue
-        before, at = first.setdefault((feeder, phase), (switching[programme], row))
-        if before != switching[programme]:
-            other = fleet.assets[at].id
-            draft.problems.add(
-                draft.known("asset")[fleet.assets[row].id],
-                "programme",
-                f"phase {phase} of the switched feeder {feeder} has another one at {other!r}",
-                "let all lamps of a switched phase have one switching, or mark the feeder as not switched",
-            )
-
-
-def _switching(programme: Programme) -> str:
-    """When a contactor has to switch for it."""
-    dark = [(minute, level == 0) for minute, level in programme.steps]
-    edges = dark if any(off for _, off in dark) else []
-    return f"{programme.switch} {programme.on_minute} {programme.off_minute} {edges}"

@@ -5,7 +5,9 @@ Never does IO and never loops over readings.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,7 @@ import numpy.typing as npt
 import polars as pl
 
 from gateway.fleet import Fleet
-from gateway.model import Int32s, ProfileSpec, Quality, ReadingBatch
+from gateway.model import Int32s, Int64s, ProfileSpec, Quality, ReadingBatch
 
 BENCH_AREA = "bench"
 TIME_FLAG = "time=clock"
@@ -22,6 +24,8 @@ INTEGER_END = 2.0**63
 FLAG_TEXTS_MAX = 10_000
 CONTROL_CHARACTERS = r"[\p{Cc}\u2028\u2029]"
 REPLACEMENT = "\ufffd"
+SAFE = re.compile(r"[A-Za-z0-9_.:-]+")
+"""Device ids that need no escape: those of the inventory."""
 
 Objects = npt.NDArray[np.object_]
 
@@ -79,12 +83,25 @@ class Places:
         """object[n]: feeder of each asset row, None where it has none."""
         return _spread([name or None for name in self._feeders], self._feeder_codes[asset])
 
-    def codes(self, asset: Int32s) -> Iterator[tuple[int, int]]:
-        """(area, feeder) of each asset row, as numbers that ``area_and_feeder`` knows."""
-        return zip(self._area_codes[asset].tolist(), self._feeder_codes[asset].tolist(), strict=True)
+    @cached_property
+    def names(self) -> pl.Series:
+        """String[devices]: the names of all devices, escaped for line protocol."""
+        safe = SAFE.fullmatch
+        names = self.fleet.device_table.ids("id").tolist()
+        return pl.Series([name if safe(name) else tag(name) for name in names], dtype=pl.String)
 
-    def area_and_feeder(self, codes: tuple[int, int]) -> tuple[str, str]:
-        return self._areas[codes[0]], self._feeders[codes[1]]
+    @cached_property
+    def kinds(self) -> list[tuple[str, str]]:
+        """(area, feeder) that assets have, and the bench, each once."""
+        pairs = np.stack((self._area_codes, self._feeder_codes))
+        kinds, self._kind_of = np.unique(pairs, axis=1, return_inverse=True)
+        return [(self._areas[area], self._feeders[feeder]) for area, feeder in kinds.T.tolist()]
+
+    def kind_of(self, asset: Int32s) -> Int64s:
+        """Number in ``kinds`` of each asset row."""
+        assert self.kinds
+        found: Int64s = self._kind_of.ravel()[asset]
+        return found
 
     def assets(self, batch: ReadingBatch) -> Int32s:
         """Asset row of each reading at its event time; BENCH where there is none."""
@@ -157,3 +174,13 @@ def labels(codes: npt.NDArray[np.float64], of: Sequence[str]) -> pl.Series:
     at = np.where(known, codes, 0).astype(np.uint32)
     column = pl.Series("label", list(of), dtype=pl.String).gather(pl.Series(at))
     return column.set(pl.Series(~known), None) if not known.all() else column
+
+
+def tag(text: str) -> str:
+    """A measurement, tag key or tag value, escaped. What can not be escaped becomes U+FFFD.
+
+    Tags come from files of the operator, so this is the last line of defence, not the first. A backslash
+    has no escape there: before a comma, or at the end, it would swallow the next character.
+    """
+    safe = "".join(c if (c.isprintable() and c != "\\") else REPLACEMENT for c in text)
+    return safe.replace(",", "\\,").replace("=", "\\=").replace(" ", "\\ ")

@@ -20,13 +20,12 @@ from gateway.fleet import Fleet
 from gateway.model import Bools, Field, FieldKind, Float64s, Int32s, Int64s, ProfileSpec, ReadingBatch
 from gateway.store.block import (
     INTEGER_END,
-    REPLACEMENT,
     Flags,
-    Objects,
     Places,
     blocks,
     clean,
     labels,
+    tag,
 )
 
 FIELD_NAME: Final = re.compile(r"[a-z][a-z0-9_]*")
@@ -38,8 +37,6 @@ PROFILES_MAX = 1000
 EXPRESSIONS_MAX = 256
 """Compiled lines kept for a profile, one for each set of columns with holes."""
 CSV_LINES_MIN = 1000
-SAFE: Final = re.compile(r"[A-Za-z0-9_.:-]+")
-"""Device ids that need no escape: those of the inventory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +155,7 @@ class _ProfileLines:
         holes = np.asarray(~finite.all(axis=1), np.bool_)
         doubtful = not self._numbers_only and bool(block.quality.any())
         columns = [
-            pl.Series("series", self._series.of(block), dtype=pl.String),
+            *self._series.of(block),
             pl.Series("time", block.time_ns),
             pl.Series("received", block.received_ns),
             *(self._number(i, block.values[i], finite[i], bool(holes[i])) for i in range(len(finite))),
@@ -194,8 +191,8 @@ class _ProfileLines:
 
     def _expression(self, doubtful: bool, holes: Sequence[bool]) -> pl.Expr:
         """One format over all columns: what is never null in a block has its place in the pattern itself."""
-        pattern = "{} received_at={}i"
-        columns = [pl.col("series"), pl.col("received")]
+        pattern = "{}{}{} received_at={}i"
+        columns = [pl.col("before"), pl.col("device"), pl.col("after"), pl.col("received")]
         for i, field in enumerate(self.profile.numeric):
             if self._quoted(field):
                 pattern += "{}"
@@ -211,52 +208,30 @@ class _ProfileLines:
 
 
 class _SeriesNames:
-    """Measurement and tags of each device seen, at the asset where it was seen last, written once."""
+    """Measurement and tags of a reading in three parts: what is before the device's name, the name, the rest.
+
+    The first and the last depend on area and feeder only; so no name of a series is ever kept whole.
+    """
 
     def __init__(self, profile: ProfileSpec, places: Places) -> None:
         self._places = places
-        self._names = np.empty(len(places.fleet.devices), dtype=object)
-        self._seen_at = np.zeros(
-            len(places.fleet.devices), dtype=np.int32
-        )  # asset row + 2, so that 0 is never
-        self._ends = _Ends(profile, places)
+        ends = [_ends(profile, area, feeder) for area, feeder in places.kinds]
+        self._before = pl.Series("before", [before for before, _ in ends], dtype=pl.String)
+        self._after = pl.Series("after", [after for _, after in ends], dtype=pl.String)
 
-    def of(self, block: ReadingBatch) -> Sequence[str]:
-        """The escaped series of each reading."""
-        device, asset = block.device, self._places.assets(block)
-        new = np.flatnonzero(self._seen_at[device] != asset + 2)
-        if not len(new):
-            return list(self._names[device])
-        names = self._written(device[new], asset[new])
-        self._names[device[new]], self._seen_at[device[new]] = names, asset[new] + 2
-        found = self._names[device]
-        found[new] = names  # a device that moves within the block has two
-        return list(found)
-
-    def _written(self, device: Int32s, asset: Int32s) -> Objects:
-        ends, safe = self._ends, SAFE.fullmatch
-        names = zip(self._places.fleet.device_ids(device), self._places.codes(asset), strict=True)
-        written = [ends[at][0] + (name if safe(name) else tag(name)) + ends[at][1] for name, at in names]
-        array = np.empty(len(written), dtype=object)
-        array[:] = written
-        return array
+    def of(self, block: ReadingBatch) -> tuple[pl.Series, pl.Series, pl.Series]:
+        """String[n] each, escaped."""
+        kind = pl.Series(self._places.kind_of(self._places.assets(block)))
+        device = self._places.names.gather(pl.Series(block.device)).alias("device")
+        return self._before.gather(kind), device, self._after.gather(kind)
 
 
-class _Ends(dict[tuple[int, int], tuple[str, str]]):
-    """What stands before and after a device's name, by area and feeder; tags are in order of their keys."""
-
-    def __init__(self, profile: ProfileSpec, places: Places) -> None:
-        super().__init__()  # bounded: by the feeders of one inventory
-        self._profile, self._places = profile, places
-
-    def __missing__(self, codes: tuple[int, int]) -> tuple[str, str]:
-        area, feeder = self._places.area_and_feeder(codes)
-        own = {"area": area, "feeder": feeder, "profile": self._profile.name, **dict(self._profile.tags)}
-        tags = [(key, f"{tag(key)}={tag(own[key])}") for key in sorted(own) if own[key]]
-        before = [tag(self._profile.device_class), *(text for key, text in tags if key < "device"), "device="]
-        ends = ",".join(before), "".join(f",{text}" for key, text in tags if key > "device")
-        self[codes] = ends
-        return ends
+def _ends(profile: ProfileSpec, area: str, feeder: str) -> tuple[str, str]:
+    """What stands before and after a device's name; tags are in order of their keys."""
+    own = {"area": area, "feeder": feeder, "profile": profile.name, **dict(profile.tags)}
+    tags = [(key, f"{tag(key)}={tag(own[key])}") for key in sorted(own) if own[key]]
+    before = [tag(profile.device_class), *(text for key, text in tags if key < "device"), "device="]
+    return ",".join(before), "".join(f",{text}" for key, text in tags if key > "device")
 
 
 def check_names(profile: ProfileSpec) -> None:
@@ -277,16 +252,6 @@ def check_names(profile: ProfileSpec) -> None:
         if key in SERIES_TAGS | fields | RESERVED or not FIELD_NAME.fullmatch(key):
             remedy = "use small letters, digits and _, and a name no field or other tag has"
             raise ConfigurationError(f"profile {profile.name}", f"tag {key}", "no tag name", remedy)
-
-
-def tag(text: str) -> str:
-    """A measurement, tag key or tag value, escaped. What can not be escaped becomes U+FFFD.
-
-    Tags come from files of the operator, so this is the last line of defence, not the first. A backslash
-    has no escape there: before a comma, or at the end, it would swallow the next character.
-    """
-    safe = "".join(c if (c.isprintable() and c != "\\") else REPLACEMENT for c in text)
-    return safe.replace(",", "\\,").replace("=", "\\=").replace(" ", "\\ ")
 
 
 def _number(field: Field, column: pl.Expr) -> tuple[str, pl.Expr]:

@@ -21,7 +21,7 @@ from gateway.control.protocol import SOCKET_NAME
 from gateway.control.server import ControlServer
 from gateway.data_directory import DataDirectory
 from gateway.deliveries import Deliveries
-from gateway.embedded_broker import EmbeddedBroker
+from gateway.embedded_broker import broker_url
 from gateway.errors import StoreError
 from gateway.feed import FedIntake, Feed
 from gateway.followers import AlarmFollower, StoreFollower, unpack_snapshot
@@ -68,7 +68,7 @@ class Gateway:
         """Set everything up; what was set up is torn down by ``stack``, also if this fails half way."""
         memory.settle()
         await self._open_files(stack)
-        await self._open_broker(stack)
+        self.broker_url = await broker_url(self.settings, stack)
         await self._open_followers(stack)
         await self._open_intake(stack)
         await self._open_deliveries(stack)
@@ -86,14 +86,6 @@ class Gateway:
         await self.files.put_in_force(packed, configuration)
         del packed
         memory.give_back()  # before more is built: what reading the inventory took is the peak
-
-    async def _open_broker(self, stack: AsyncExitStack) -> None:
-        own = self.settings.mqtt
-        if not own.url:
-            broker = EmbeddedBroker(self.settings.gateway.data_dir, own.embedded_port, own.payload_bytes_max)
-            await broker.start()
-            stack.push_async_callback(broker.close)
-            self.broker_url = broker.url
 
     # --- followers ----------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
-from gateway import ledger, wiring
+from gateway import ledger, memory, wiring
 from gateway.alarm.engine import AlarmEngine
 from gateway.alarm.misplaced import misplaced
 from gateway.clock import Clock
@@ -37,6 +37,7 @@ from gateway.pipeline import Cadence, follow
 from gateway.reader import Reader
 from gateway.sections import Settings
 from gateway.state import cursors
+from gateway.state.configurations import hash_of
 from gateway.tasks import Tasks
 from gateway.tasks import end as end_tasks
 from gateway.translation import Translator
@@ -66,21 +67,26 @@ class Gateway:
 
     async def open(self, stack: AsyncExitStack) -> None:
         """Set everything up; what was set up is torn down by ``stack``, also if this fails half way."""
+        memory.settle()
         await self._open_files(stack)
         self.broker_url = await broker_url(self.settings, stack)
         await self._open_followers(stack)
         await self._open_intake(stack)
         await self._open_deliveries(stack)
         await self._open_doors(stack)
+        memory.give_back()
 
     async def _open_files(self, stack: AsyncExitStack) -> None:
         packed = self.feed.sources if self.feed else wiring.sources(self.settings).pack()
-        interpret(packed, "")  # a mistake in them ends the start before anything is touched
+        # A mistake in them ends the start before anything is touched.
+        configuration = interpret(packed, hash_of("sources", packed))
         self.files = DataDirectory(self.settings, self.clock)
         await self.files.open(stack)
         self.database, self.journal = self.files.database, self.files.journal
         self.configurations, self.start = self.files.configurations, self.files.start
-        await self.files.put_in_force(packed)
+        await self.files.put_in_force(packed, configuration)
+        del packed
+        memory.give_back()  # before more is built: what reading the inventory took is the peak
 
     # --- followers ----------------------------------------------------------------------------------
 
@@ -247,6 +253,7 @@ class Gateway:
                 needed = await self.database.transact(cursors.oldest_needed)
                 if needed is not None:
                     await asyncio.to_thread(self.journal.trim, keep_from=needed)
+            await asyncio.to_thread(memory.trim)  # of what a snapshot took
 
     def _facts(self) -> Facts:
         return Facts(

@@ -29,7 +29,6 @@ from gateway.model import rfc3339
 from gateway.state import cursors
 from gateway.state.lock import LOCK, DirectoryLock
 from gateway.state.schema import SCHEMA_VERSION
-from gateway.store.embedded import EmbeddedStore
 from gateway.store.outcome import Store
 
 FORMAT: Final = 1
@@ -89,7 +88,10 @@ async def _copy(
     until = journal.next
     until = max(until, await asyncio.to_thread(_copy_state, directory / STATE, scratch / STATE))
     whole = [STATE]
-    if isinstance(store, EmbeddedStore):
+    if store.owns_cursor:
+        from gateway.store.embedded import EmbeddedStore  # DuckDB is 12 MB that others do without
+
+        assert isinstance(store, EmbeddedStore)
         until = max(until, (await store.copy(scratch / STORE)).cursor)
         whole.append(STORE)
     parts: list[Part] = [(name, scratch / name, (scratch / name).stat().st_size) for name in whole]

@@ -42,7 +42,7 @@ def capacity(
 ) -> tuple[Line, ...]:
     """What the bounds mean for this fleet, in the order of the way data goes."""
     interval_s = {spec.name: spec.interval_s for spec in specs}
-    kinds = Counter(device.profile for device in fleet.devices)
+    kinds = Counter(fleet.device_table.words("profile").tolist())
     rate = sum(count / interval_s[name] for name, count in kinds.items() if name in interval_s)
     return (
         Line("messages", rate, "per second", f"{len(fleet.devices)} devices at their profiles' intervals"),

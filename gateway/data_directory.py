@@ -13,7 +13,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from gateway import ledger, wiring
+from gateway import ledger, memory, wiring
 from gateway.backup import back_up
 from gateway.clock import Clock
 from gateway.configuration import Configuration, Configurations, interpret
@@ -24,6 +24,7 @@ from gateway.journal.segments import SegmentJournal
 from gateway.model import Control, SessionEvent
 from gateway.sections import Settings
 from gateway.state import audit
+from gateway.state.configurations import hash_of
 from gateway.state.database import StateDatabase
 from gateway.state.lock import DirectoryLock
 from gateway.store.outcome import Store
@@ -106,11 +107,17 @@ class DataDirectory:
                         await self.name_loss(loss.damage())
                     said = ""
 
-    async def put_in_force(self, packed: bytes) -> Configuration:
-        """Make packed sources what is read with from now on; nothing happens if they are that already."""
+    async def put_in_force(self, packed: bytes, configuration: Configuration | None = None) -> Configuration:
+        """Make packed sources what is read with from now on; nothing happens if they are that already.
+
+        ``configuration`` is what they mean, where that is known: a large inventory takes seconds to read.
+        """
         name = await ledger.put_configuration(self.database, packed, self._clock.wall_ns())
+        if configuration is not None:
+            self.configurations.keep(configuration)
         if name != self.configurations.current_hash:
-            self.configurations.keep(interpret(packed, name))
+            if configuration is None:
+                self.configurations.keep(interpret(packed, name))
             control = Control("configuration", self._clock.wall_ns(), name)
             sequence = await self.journal.append(Kind.CONTROL, [encode_control(control)])
             await ledger.put_in_force(self.database, sequence, name)
@@ -134,11 +141,12 @@ class DataDirectory:
     async def reload(self, *, by: str = "") -> dict[str, Any]:
         """Read profiles and inventory again; refused whole if anything in them is wrong."""
         packed = wiring.sources(self._settings).pack()
-        interpret(packed, "")
+        configuration = interpret(packed, hash_of("sources", packed))
         before = self.configurations.current.fleet
-        after = await self.put_in_force(packed)
+        after = await self.put_in_force(packed, configuration)
         entry = audit.Entry(self._clock.wall_ns(), by, "reload", after.hash)
         await self.database.transact(lambda connection: audit.append(connection, entry))
+        memory.give_back()
         log.info("configuration %s is in force, ordered by %s", after.hash[:12], by or "nobody named")
         return {"configuration": after.hash} | asdict(difference(before, after.fleet))
 

@@ -6,11 +6,14 @@ a device is attached to it by dated assignment. Never reads a file; never change
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Final, TypeVar, cast
 
 import numpy as np
 
+from gateway.columns import Draft, RowOf, Table
 from gateway.model import Bools, Float64s, Int32s, Int64s
 
 BENCH = -1
@@ -115,27 +118,66 @@ class LuminaireType:
     constant_light_h: float = 0.0
 
 
+Row = TypeVar("Row", Asset, Device, Assignment)
+_IDS: Final[Mapping[type, Sequence[str]]] = {Asset: ("id",), Device: ("id",), Assignment: ("device", "asset")}
+
+
+def draft(kind: type[Row]) -> Draft[Row]:
+    """An empty table of one of the three long lists of an inventory."""
+    return Draft(kind, _IDS[kind])
+
+
 @dataclass(frozen=True)
 class Fleet:
-    """The whole inventory. Rows are positions in ``devices`` and ``assets`` of this object only."""
+    """The whole inventory. Rows are positions in ``devices`` and ``assets`` of this object only.
+
+    ``assets``, ``devices`` and ``assignments`` are kept as columns whatever they were given as: a value taken
+    out of them is made then.
+    """
 
     areas: tuple[Area, ...]
     cabinets: tuple[Cabinet, ...]
     feeders: tuple[Feeder, ...]
     programmes: tuple[Programme, ...]
-    assets: tuple[Asset, ...]
-    devices: tuple[Device, ...]
-    assignments: tuple[Assignment, ...]
+    assets: Sequence[Asset]
+    devices: Sequence[Device]
+    assignments: Sequence[Assignment]
     time_zone: str = "Asia/Ho_Chi_Minh"
     luminaire_types: tuple[LuminaireType, ...] = ()
 
-    @cached_property
-    def device_row(self) -> dict[str, int]:
-        return {device.id: row for row, device in enumerate(self.devices)}
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "assets", _table(Asset, self.assets))
+        object.__setattr__(self, "devices", _table(Device, self.devices))
+        object.__setattr__(self, "assignments", _table(Assignment, self.assignments))
+
+    @property
+    def asset_table(self) -> Table[Asset]:
+        """``assets``, for whoever wants a whole column."""
+        return cast(Table[Asset], self.assets)
+
+    @property
+    def device_table(self) -> Table[Device]:
+        return cast(Table[Device], self.devices)
+
+    @property
+    def assignment_table(self) -> Table[Assignment]:
+        return cast(Table[Assignment], self.assignments)
 
     @cached_property
-    def asset_row(self) -> dict[str, int]:
-        return {asset.id: row for row, asset in enumerate(self.assets)}
+    def device_row(self) -> RowOf:
+        return RowOf(self.device_table.ids("id"))
+
+    @cached_property
+    def asset_row(self) -> RowOf:
+        return RowOf(self.asset_table.ids("id"))
+
+    def device_ids(self, rows: Int32s | Int64s) -> list[str]:
+        """Names of devices; "" for a row below 0."""
+        return _names(self.device_table, rows)
+
+    def asset_ids(self, rows: Int32s | Int64s) -> list[str]:
+        """Names of assets; "" for BENCH."""
+        return _names(self.asset_table, rows)
 
     @cached_property
     def area_by_code(self) -> dict[str, Area]:
@@ -149,6 +191,11 @@ class Fleet:
     def programme_by_id(self) -> dict[str, Programme]:
         return {programme.id: programme for programme in self.programmes}
 
+    def devices_of(self, asset: str) -> list[str]:
+        """Names of the devices that serve or served an asset, in order of the inventory."""
+        table = self.assignment_table
+        return table.ids("device")[table.ids("asset").texts == asset.encode()].tolist()
+
     @cached_property
     def luminaire_type_by_id(self) -> dict[str, LuminaireType]:
         return {kind.id: kind for kind in self.luminaire_types}
@@ -156,29 +203,25 @@ class Fleet:
     @cached_property
     def rated_power_w(self) -> Float64s:
         """float64[assets], all heads together."""
-        return np.array([asset.rated_power_w for asset in self.assets], dtype=np.float64)
+        return cast(Float64s, self.asset_table.numbers("rated_power_w"))
 
     @cached_property
     def group_switched(self) -> Bools:
         """bool[assets]: the asset hangs on a feeder that is switched off by day."""
-        feeders = self.feeder_by_id
-        return np.array(
-            [bool(a.feeder and feeders[a.feeder].group_switched) for a in self.assets], dtype=np.bool_
-        )
+        of, feeder = self.feeder_by_id, self.asset_table.words("feeder")
+        return feeder.spread((bool(name) and of[name].group_switched for name in feeder.words), np.bool_)
 
     @cached_property
     def _timeline(self) -> tuple[Int32s, Int64s, Int64s, Int32s]:
         """Assignments sorted by (device row, from): device rows, from, to, asset rows."""
-        rows = sorted(
-            (self.device_row[a.device], a.from_ns, a.to_ns, self.asset_row[a.asset]) for a in self.assignments
-        )
-        columns = list(zip(*rows, strict=True)) or [(), (), (), ()]
-        return (
-            np.array(columns[0], dtype=np.int32),
-            np.array(columns[1], dtype=np.int64),
-            np.array(columns[2], dtype=np.int64),
-            np.array(columns[3], dtype=np.int32),
-        )
+        of = self.assignment_table
+        device = self.device_table.ids("id").rows(of.ids("device").texts)
+        asset = self.asset_table.ids("id").rows(of.ids("asset").texts)
+        if (device < 0).any() or (asset < 0).any():
+            raise KeyError("an assignment names what is not in the inventory")
+        start, end = of.numbers("from_ns"), of.numbers("to_ns")
+        order = np.lexsort((asset, end, start, device))
+        return device[order], start[order], end[order], asset[order]
 
     @cached_property
     def _only_asset(self) -> Int32s | None:
@@ -189,6 +232,14 @@ class Fleet:
             return None
         rows = np.full(len(self.devices), BENCH, dtype=np.int32)
         rows[device] = asset
+        return rows
+
+    @cached_property
+    def last_assets(self) -> Int32s:
+        """int32[devices]: the asset each device was assigned to last, BENCH for one that never was."""
+        device, _, _, asset = self._timeline
+        rows = np.full(len(self.devices), BENCH, dtype=np.int32)
+        rows[device] = asset  # in order of time, so the last one stays
         return rows
 
     def assets_at(self, device: Int32s, time_ns: Int64s) -> Int32s:
@@ -204,3 +255,12 @@ class Fleet:
             covers = (first + nth < last) & (start[at] <= time_ns) & (time_ns < end[at])
             rows[covers] = asset[at[covers]]
         return rows
+
+
+def _table(kind: type[Row], rows: Sequence[Row]) -> Table[Row]:
+    return rows if isinstance(rows, Table) else draft(kind).extend(rows).table()
+
+
+def _names(table: Table[Asset] | Table[Device], rows: Int32s | Int64s) -> list[str]:
+    names = table.ids("id").texts[rows].tolist() if len(table) else [b""] * len(rows)
+    return [name.decode() if row >= 0 else "" for name, row in zip(names, rows.tolist(), strict=True)]

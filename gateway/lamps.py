@@ -26,9 +26,8 @@ class LampPicture:
         self._expectation = expectation
         stale_s = [spec.interval_s * spec.silence_intervals for spec in specs if _tells_power(spec)]
         self._stale_ns = int(max(stale_s, default=0.0) * 1e9)
-        self._points = np.flatnonzero([asset.kind == "light_point" for asset in fleet.assets]).astype(
-            np.int32
-        )
+        lamps = fleet.asset_table.words("kind").equal("light_point")
+        self._points = np.flatnonzero(lamps).astype(np.int32)
         self._power_w = np.full(len(fleet.assets), np.nan)
         self._heard_ns = np.zeros(len(fleet.assets), dtype=np.int64)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import sqlite3
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from typing import Any
@@ -234,7 +235,7 @@ class Operations:
 def fleet_document(configuration: Configuration) -> dict[str, Any]:
     """How much of everything there is, and the configuration's name."""
     fleet = configuration.fleet
-    kinds = {kind: sum(a.kind == kind for a in fleet.assets) for kind in {a.kind for a in fleet.assets}}
+    kinds = Counter(fleet.asset_table.words("kind").tolist())
     return {
         "configuration": configuration.hash,
         "areas": [area.name for area in fleet.areas],
@@ -252,7 +253,7 @@ def asset_document(fleet: Fleet, asset: str) -> dict[str, Any]:
     if row is None:
         raise OrderRefused(f"the inventory has no asset {asset!r}")
     return asdict(fleet.assets[row]) | {
-        "devices": [a.device for a in fleet.assignments if a.asset == asset],
+        "devices": fleet.devices_of(asset),
     }
 
 

@@ -9,7 +9,13 @@ from __future__ import annotations
 from dataclasses import replace
 from hashlib import blake2b
 
-from gateway.fleet import Fleet
+import numpy as np
+import numpy.typing as npt
+
+from gateway.fleet import BENCH, Fleet
+
+NOBODY = -1
+"""Worker of a device that no assignment places."""
 
 
 def worker_of(key: str, workers: int) -> int:
@@ -23,30 +29,39 @@ class Partition:
     def __init__(self, fleet: Fleet, workers: int) -> None:
         self._fleet = fleet
         self._workers = workers
-        self._assets = {a.id: worker_of(a.cabinet or a.id, workers) for a in fleet.assets}
-        self._devices = {
-            a.device: self._assets[a.asset] for a in sorted(fleet.assignments, key=lambda a: a.from_ns)
-        }
+        self._of_asset = self._workers_of_assets()
+        last = fleet.last_assets
+        self._of_device = np.where(last == BENCH, NOBODY, np.append(self._of_asset, NOBODY)[last])
 
     def of_device(self, device: str) -> int:
         """The worker of a device, also of one that the inventory does not know or that serves no place."""
-        worker = self._devices.get(device)
-        return worker_of(device, self._workers) if worker is None else worker
+        row = self._fleet.device_row.get(device, BENCH)
+        worker = NOBODY if row == BENCH else int(self._of_device[row])
+        return worker_of(device, self._workers) if worker == NOBODY else worker
 
     def share(self, worker: int) -> Fleet:
         """What ``worker`` knows of the inventory: every area and programme, and its own of all the rest."""
         fleet = self._fleet
-        devices = tuple(d for d in fleet.devices if self.of_device(d.id) == worker)
-        assets = tuple(a for a in fleet.assets if self._assets[a.id] == worker)
-        cabinets = tuple(c for c in fleet.cabinets if worker_of(c.id, self._workers) == worker)
-        known = {device.id for device in devices}
+        table, links = fleet.device_table, fleet.assignment_table
+        alone = np.flatnonzero(self._of_device == NOBODY)
+        of_device = self._of_device.copy()
+        of_device[alone] = [worker_of(name, self._workers) for name in table.ids("id")[alone].tolist()]
+        device = table.ids("id").rows(links.ids("device").texts)
+        asset = fleet.asset_table.ids("id").rows(links.ids("asset").texts)
         return replace(
             fleet,
-            cabinets=cabinets,
+            cabinets=tuple(c for c in fleet.cabinets if worker_of(c.id, self._workers) == worker),
             feeders=tuple(f for f in fleet.feeders if worker_of(f.cabinet, self._workers) == worker),
-            assets=assets,
-            devices=devices,
-            assignments=tuple(
-                a for a in fleet.assignments if a.device in known and self._assets[a.asset] == worker
-            ),
+            assets=fleet.asset_table.take(self._of_asset == worker),
+            devices=table.take(of_device == worker),
+            assignments=links.take((of_device[device] == worker) & (self._of_asset[asset] == worker)),
         )
+
+    def _workers_of_assets(self) -> npt.NDArray[np.int16]:
+        """int16[assets]."""
+        table = self._fleet.asset_table
+        cabinet = table.words("cabinet")
+        of = cabinet.spread((worker_of(name, self._workers) for name in cabinet.words), np.int16)
+        alone = np.flatnonzero(cabinet.equal(""))
+        of[alone] = [worker_of(name, self._workers) for name in table.ids("id")[alone].tolist()]
+        return of

@@ -139,8 +139,7 @@ class Translator:
         options, fleet = self._options, configuration.fleet
         profiles = {profile.name: profile for profile in configuration.profiles}
         routes = Routes(options.telemetry_topic, options.status_topic, fleet, profiles)
-        rows = self.in_force.fleet.device_row
-        before = np.array([rows.get(device.id, -1) for device in fleet.devices], dtype=np.int32)
+        before = self.in_force.fleet.device_table.ids("id").rows(fleet.device_table.ids("id").texts)
         self._normalizer = self._normalizer.rearranged(before)
         self.in_force = configuration
         self._decoder = Decoder(profiles, fleet, routes, payload_bytes_max=options.payload_bytes_max)

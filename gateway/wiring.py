@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from gateway import sections
@@ -26,18 +26,19 @@ from gateway.journal.options import JournalOptions
 from gateway.notify.mqtt import MqttOptions, MqttPublisher
 from gateway.notify.places import Places
 from gateway.notify.recipient import Around, Policy, Recipient, policy
-from gateway.notify.webhook import Webhook, WebhookOptions
 from gateway.sections import Login, Settings
 from gateway.settings import shipped
 from gateway.store.address import InfluxSettings
 from gateway.store.answer import Dialect
-from gateway.store.embedded import EmbeddedStore
 from gateway.store.influx import InfluxStore
 from gateway.store.outcome import Store
 from gateway.telling import FloodOptions, Teller
 from gateway.translation import TranslationOptions
 from gateway.vocabulary.kind import Delivery
 from gateway.vocabulary.kinds import KINDS
+
+if TYPE_CHECKING:
+    from gateway.notify.webhook import Webhook
 
 MQTT_RECIPIENT = "ioc-mqtt"
 PORT, TLS_PORT = 1883, 8883
@@ -170,6 +171,8 @@ def store(settings: Settings, configuration: Configuration, clock: Clock) -> Sto
     own = settings.store
     specs = [profile.spec for profile in configuration.profiles]
     if own.kind == "embedded":
+        from gateway.store.embedded import EmbeddedStore  # DuckDB is 12 MB that others do without
+
         file = settings.gateway.data_dir / "store.duckdb"
         return EmbeddedStore(file, specs, clock, retention_h=own.retention_h)
     database = own.bucket if own.kind == "influx2" else own.database
@@ -306,12 +309,14 @@ def publisher(
 
 def webhooks(settings: Settings, clock: Clock) -> dict[str, Webhook]:
     """One sender a receiver, by name."""
-    return {hook.name: Webhook(_webhook(hook), clock) for hook in settings.ioc.webhook}
+    return {hook.name: _webhook(hook, clock) for hook in settings.ioc.webhook}
 
 
-def _webhook(hook: sections.Webhook) -> WebhookOptions:
+def _webhook(hook: sections.Webhook, clock: Clock) -> Webhook:
+    from gateway.notify.webhook import Webhook, WebhookOptions  # aiohttp is 8 MB that others do without
+
     encrypted = hook.url.startswith("https:")
-    return WebhookOptions(
+    options = WebhookOptions(
         name=hook.name,
         url=hook.url,
         private=hook.allow_private,
@@ -319,6 +324,7 @@ def _webhook(hook: sections.Webhook) -> WebhookOptions:
         tls=tls_context(Tls(ca_file=hook.ca_file)) if encrypted else None,
         timeout_s=hook.timeout_s,
     )
+    return Webhook(options, clock)
 
 
 def _secret(settings: Settings) -> str:

@@ -1,7 +1,8 @@
 """One MQTT 5 connection that publishes. In: messages. Out: PUBLISH packets, counted when acknowledged.
 
-At most ``in_flight_max`` are unacknowledged; a broken connection is made again and what was not acknowledged
-is sent again. Never subscribes; shares nothing with the gateway's own client.
+What waits goes out in one write, as far as the window of unacknowledged packets reaches; a broken connection
+is made again and what was not acknowledged is sent again. Never subscribes, and shares nothing with the
+gateway's own client.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import asyncio
 import random
 import ssl
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import mqtt5
@@ -17,28 +19,38 @@ import mqtt5
 from gateway.errors import ProtocolViolation
 from simulators.simulation import Message
 
-QUEUE_MAX = 1000
+QUEUE_MAX = 4000
 """Messages waiting for a free slot; a full queue holds the simulation back."""
+
+WINDOW_MAX = 2000
+"""Messages in flight to a broker that names a bound of its own."""
+
+UNNAMED_WINDOW = 100
+"""And to one that names none: what rumqttd allows."""
 
 PACKET_ID_MAX = 65_535
 _CONNECT_TIMEOUT_S = 10.0
 _BACK_OFF_S = (0.2, 5.0)
 _READ_BYTES = 65_536
-_TAKEN = (mqtt5.PubAckReasonCode.SUCCESS, mqtt5.PubAckReasonCode.NO_MATCHING_SUBSCRIBERS)
+_WRITE_MESSAGES = 500
+_PUBACK, _PUBACK_LENGTHS = 0x40, (2, 3)  # without properties; with a reason code, if there is one
+_QOS = mqtt5.QoS.AT_LEAST_ONCE
+_TAKEN = (int(mqtt5.PubAckReasonCode.SUCCESS), int(mqtt5.PubAckReasonCode.NO_MATCHING_SUBSCRIBERS))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PublisherOptions:
     """``per_device`` True gives each device a connection and last will; else ``connections`` are shared.
 
-    ``username`` may hold ``{device}`` for brokers that know each device. rumqttd allows 100 in flight.
+    ``username`` may hold ``{device}`` for brokers that know each device. Without ``in_flight_max`` the window
+    is what the broker names, at most WINDOW_MAX.
     """
 
     host: str
     port: int
     per_device: bool = False
     connections: int = 4
-    in_flight_max: int = 100
+    in_flight_max: int | None = None
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     tls: ssl.SSLContext | None = None
@@ -47,7 +59,7 @@ class PublisherOptions:
     drain_s: float = 10.0
 
     def __post_init__(self) -> None:
-        if not 1 <= self.in_flight_max < PACKET_ID_MAX:
+        if self.in_flight_max is not None and not 1 <= self.in_flight_max < PACKET_ID_MAX:
             raise ValueError(f"in_flight_max is {self.in_flight_max}, not 1 to {PACKET_ID_MAX - 1}")
         if not 1 <= self.connections <= 1000:
             raise ValueError(f"connections is {self.connections}, not 1 to 1000")
@@ -69,17 +81,16 @@ class Tally:
 
 
 class Connection:
-    """Publishes with QoS 1 in the order of ``queue`` until closed or aborted."""
+    """Publishes with QoS 1, in the order they were handed over, until closed or aborted."""
 
     def __init__(
         self, options: PublisherOptions, client_id: str, tally: Tally, will_topic: str = "", device: str = ""
     ) -> None:
         self._options, self._client_id, self._tally = options, client_id, tally
         self._will_topic, self._device = will_topic, device
-        self.queue: asyncio.Queue[Message] = asyncio.Queue(QUEUE_MAX)
+        self._waiting: deque[Message] = deque()  # bounded: QUEUE_MAX, and what was in flight
         self._unacknowledged: dict[int, Message] = {}
-        self._again: deque[Message] = deque(maxlen=options.in_flight_max)
-        self._room, self._idle = asyncio.Event(), asyncio.Event()
+        self._stirred, self._idle, self._vacant = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._writer: asyncio.StreamWriter | None = None
         self._packet_id = 0
         self._sessions = 0
@@ -89,7 +100,20 @@ class Connection:
     @property
     def pending(self) -> int:
         """Messages taken but not acknowledged by the broker."""
-        return self.queue.qsize() + len(self._unacknowledged) + len(self._again)
+        return len(self._waiting) + len(self._unacknowledged)
+
+    def hand(self, messages: Sequence[Message], first: int = 0) -> int:
+        """Take messages from ``first`` on while there is room; the number of the first one left over."""
+        end = min(len(messages), first + max(0, QUEUE_MAX - len(self._waiting)))
+        self._waiting.extend(messages[first:end])
+        self._stirred.set()
+        return end
+
+    async def vacancy(self) -> None:
+        """Until there is room for more, or never will be."""
+        while len(self._waiting) >= QUEUE_MAX and not self._task.done():
+            self._vacant.clear()
+            await self._vacant.wait()
 
     async def close(self, drain_s: float) -> None:
         """Wait at most ``drain_s`` for acknowledgements, then say goodbye: no last will."""
@@ -110,6 +134,7 @@ class Connection:
         if not task.cancelled():
             self._tally.failure = task.exception()
             self._idle.set()
+            self._vacant.set()
 
     async def _drained(self, drain_s: float) -> None:
         try:
@@ -192,19 +217,26 @@ class Connection:
             raise ProtocolViolation(f"the broker answered CONNECT with {type(answer).__name__}")
         if answer.reason_code != mqtt5.ConnAckReasonCode.SUCCESS:
             raise ProtocolViolation(f"the broker refuses: {answer.reason_code.name}")
-        return min(options.in_flight_max, answer.receive_max)
+        named = answer.receive_max < PACKET_ID_MAX
+        own = options.in_flight_max or (WINDOW_MAX if named else UNNAMED_WINDOW)
+        return min(own, answer.receive_max)
 
     async def _send(self, writer: asyncio.StreamWriter, in_flight_max: int) -> None:
-        self._again.extendleft(reversed(self._unacknowledged.values()))
+        self._waiting.extendleft(reversed(self._unacknowledged.values()))
         self._unacknowledged.clear()
+        waiting, in_flight = self._waiting, self._unacknowledged
         while True:
-            while len(self._unacknowledged) >= in_flight_max:
-                self._room.clear()
-                await self._room.wait()
-            message = self._again.popleft() if self._again else await self.queue.get()
-            packet_id = self._next_packet_id()
-            self._unacknowledged[packet_id] = message
-            writer.write(_publish(message, packet_id))
+            # A full window opens by a quarter before it is filled again: a write costs more than a message.
+            while not waiting or in_flight_max - len(in_flight) < min(len(waiting), in_flight_max // 4 + 1):
+                self._stirred.clear()
+                await self._stirred.wait()
+            packets = []
+            for _ in range(min(len(waiting), in_flight_max - len(in_flight), _WRITE_MESSAGES)):
+                packet_id = self._next_packet_id()
+                in_flight[packet_id] = message = waiting.popleft()
+                packets.append(_publish(message, packet_id))
+            self._vacant.set()
+            writer.write(b"".join(packets))
             await writer.drain()
 
     async def _receive(self, reader: asyncio.StreamReader) -> None:
@@ -214,6 +246,12 @@ class Connection:
                 received += await _some(reader)
             view, at = memoryview(received), 0
             while at < len(received):
+                whole = len(received) >= at + 5
+                if whole and received[at] == _PUBACK and (length := received[at + 1]) in _PUBACK_LENGTHS:
+                    code = received[at + 4] if length == 3 else 0
+                    self._acknowledged(received[at + 2] << 8 | received[at + 3], code)
+                    at += 2 + length
+                    continue
                 try:
                     packet, size = mqtt5.read(view[at:])
                 except IndexError:
@@ -221,25 +259,27 @@ class Connection:
                 at += size
                 self._take(packet)
             received = received[at:]
+            self._stirred.set()
+            if not self.pending:
+                self._idle.set()
 
     def _take(self, packet: object) -> None:
         if isinstance(packet, mqtt5.DisconnectPacket):
             raise ProtocolViolation(f"the broker disconnects: {packet.reason_code.name}")
-        if not isinstance(packet, mqtt5.PubAckPacket):
-            return
-        message = self._unacknowledged.pop(packet.packet_id, None)
+        if isinstance(packet, mqtt5.PubAckPacket):
+            self._acknowledged(packet.packet_id, packet.reason_code)
+
+    def _acknowledged(self, packet_id: int, code: int) -> None:
+        message = self._unacknowledged.pop(packet_id, None)
         if message is None:
-            raise ProtocolViolation(f"PUBACK for packet {packet.packet_id}, which is not in flight")
-        if packet.reason_code not in _TAKEN:
+            raise ProtocolViolation(f"PUBACK for packet {packet_id}, which is not in flight")
+        if code not in _TAKEN:
             self._tally.refused += 1
-            self._tally.last_error = f"{message.topic}: {packet.reason_code.name}"
+            self._tally.last_error = f"{message.topic}: {mqtt5.PubAckReasonCode(code).name}"
         elif message.status:
             self._tally.status += 1
         else:
             self._tally.sent += 1
-        self._room.set()
-        if not self.pending:
-            self._idle.set()
 
     async def _ping(self, writer: asyncio.StreamWriter) -> None:
         while True:
@@ -262,9 +302,5 @@ async def _some(reader: asyncio.StreamReader) -> bytes:
 
 def _publish(message: Message, packet_id: int) -> bytes:
     return mqtt5.PublishPacket(
-        message.topic,
-        message.payload,
-        qos=mqtt5.QoS.AT_LEAST_ONCE,
-        retain=message.retain,
-        packet_id=packet_id,
+        message.topic, message.payload, qos=_QOS, retain=message.retain, packet_id=packet_id
     ).write()

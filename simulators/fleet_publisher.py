@@ -7,7 +7,7 @@ holds the fleet back; nothing is dropped before ``stop``.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 
 from gateway.clock import Clock
@@ -43,6 +43,7 @@ class FleetPublisher:
         self._simulation, self._clock, self._options = simulation, clock, options
         self._tally = Tally()
         self._connections: dict[str, Connection] = {}
+        self._number = {name: sum(name.encode()) % options.connections for name in simulation.devices}
         self._endings: set[asyncio.Task[None]] = set()
         self._dropped = 0
 
@@ -67,36 +68,43 @@ class FleetPublisher:
             while not stop.is_set():
                 if self._tally.failure is not None:
                     raise self._tally.failure
-                for message in self._simulation.messages(self._clock.wall_ns()):
-                    await self._publish(message, stopped)
+                await self._publish(self._simulation.messages(self._clock.wall_ns()), stopped)
                 await asyncio.wait({stopped}, timeout=PACE_S)
         finally:
             stopped.cancel()
             await self._close(self._options.drain_s if stop.is_set() else 0.0)
         return self.figures
 
-    async def _publish(self, message: Message, stopped: asyncio.Task[bool]) -> None:
-        connection = self._connection(message)
-        if connection is None:
+    async def _publish(self, messages: Sequence[Message], stopped: asyncio.Task[bool]) -> None:
+        if self._options.per_device:
+            for message in messages:
+                if (connection := self._connection(message)) is not None:
+                    await self._hand(connection, [message], stopped)
             return
-        if stopped.done():
-            self._dropped += not message.status
-        elif connection.queue.full():
-            handing = asyncio.create_task(connection.queue.put(message))
-            await asyncio.wait({handing, stopped}, return_when=asyncio.FIRST_COMPLETED)
-            if not handing.done():
-                handing.cancel()
-                self._dropped += not message.status
-        else:
-            connection.queue.put_nowait(message)
+        # A device keeps to one connection, so that its messages stay in order.
+        parts: list[list[Message]] = [[] for _ in range(self._options.connections)]
+        for message in messages:
+            parts[self._number[message.device]].append(message)
+        shared = (self._opened(f"{self._options.client_id}-{number}", "", "") for number in range(len(parts)))
+        hands = zip(shared, parts, strict=True)
+        await asyncio.gather(*(self._hand(connection, part, stopped) for connection, part in hands if part))
+
+    async def _hand(
+        self, connection: Connection, messages: Sequence[Message], stopped: asyncio.Task[bool]
+    ) -> None:
+        """All of them, as fast as they are taken; what is left when the run is stopped is dropped."""
+        first = 0
+        while not stopped.done() and (first := connection.hand(messages, first)) < len(messages):
+            vacancy = asyncio.create_task(connection.vacancy())
+            await asyncio.wait({vacancy, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            vacancy.cancel()
+            if self._tally.failure is not None:
+                raise self._tally.failure
+        self._dropped += sum(not message.status for message in messages[first:])
 
     def _connection(self, message: Message) -> Connection | None:
-        """The connection that carries ``message``; None where breaking one says it (a last will)."""
+        """The device's own connection; None where breaking it says what the message does (a last will)."""
         options = self._options
-        if not options.per_device:
-            # A device keeps to one connection, so that its messages stay in order.
-            name = f"{options.client_id}-{sum(message.device.encode()) % options.connections}"
-            return self._opened(name, "", "")
         name = f"{options.client_id}-{message.device}" if options.username is None else message.device
         if message.status and message.payload == b"offline":
             connection = self._connections.pop(name, None)

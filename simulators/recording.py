@@ -55,14 +55,10 @@ def _blocks(messages: Sequence[Message]) -> Iterator[Sequence[Message]]:
 
 def _arrival(block: Sequence[Message], packet_id: int) -> Arrival:
     """Received when its last message was; a broker hands a live subscriber no retained copies."""
+    packet, qos = mqtt5.PublishPacket, [mqtt5.QoS(level) for level in range(3)]
     packets = [
-        mqtt5.PublishPacket(
-            message.topic,
-            message.payload,
-            qos=mqtt5.QoS(message.qos),
-            packet_id=(packet_id + number) % _PACKET_IDS + 1,
-        ).write()
-        for number, message in enumerate(block)
+        packet(m.topic, m.payload, qos=qos[m.qos], packet_id=(packet_id + number) % _PACKET_IDS + 1).write()
+        for number, m in enumerate(block)
     ]
     received_ns = block[-1].time_ns - len(block) + 1
     return Arrival(b"".join(packets), len(block), received_ns, _HEARD_ID)

@@ -6,9 +6,12 @@ the run is cut into calls.
 
 from __future__ import annotations
 
+import gc
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import repeat
 from operator import attrgetter, itemgetter
 from typing import Any, NamedTuple
 
@@ -113,7 +116,8 @@ class Simulation:
         self._sensors = Sensors(sky, noise, SensorFaults(faults, len(actual.assets)))
         self._wrong_clocks = [fault for fault in faults if fault.kind == "wrong_clock"]
         device, asset = _in_service(actual, start_ns)
-        self.devices = tuple(fleet.devices[row].id for row in device)
+        self._names = fleet.device_table.ids("id").tolist()  # by row
+        self.devices = tuple(self._names[row] for row in device)
         self._group_of, self._groups = self._grouped(device, asset, profiles)
         self._topics = _topics(fleet, device, asset, profiles, telemetry_topic)
         self._status_topics = _topics(fleet, device, asset, profiles, status_topic)
@@ -157,7 +161,8 @@ class Simulation:
             self._handed = end
             if self._handed < len(self._ahead) or self._computed_ns >= until_ns:
                 return due
-            self._ahead = self._block(self._computed_ns, self._computed_ns + self._block_ns)
+            with _no_collection():
+                self._ahead = self._block(self._computed_ns, self._computed_ns + self._block_ns)
             self._handed = 0
             self._computed_ns += self._block_ns
 
@@ -189,7 +194,7 @@ class Simulation:
             for time_ns, row in zip(found.time_ns.tolist(), found.device.tolist(), strict=True):
                 if self._air is not None and not self._air.cellular[row]:
                     continue  # a LoRaWAN device has no session that could break
-                topic, device = self._status_topics[row], self._fleet.devices[row].id
+                topic, device = self._status_topics[row], self._names[row]
                 rows.append((time_ns, row, Message(time_ns, device, topic, payload, 1, True, True)))
         rows += self._telemetry(from_ns, to_ns)
         rows.sort(key=itemgetter(0, 1))
@@ -210,11 +215,12 @@ class Simulation:
             at = np.flatnonzero(group_of == number)
             if not len(at):
                 continue
-            rows = device[at].tolist()
-            devices = [self._fleet.devices[row].id for row in rows]
+            rows, times = device[at].tolist(), time_ns[at].tolist()
+            devices = [self._names[row] for row in rows]
             payloads = group.payloads(asset[at], sent_ns[at], shown_ns[at], devices)
-            for time, row, name, payload in zip(time_ns[at].tolist(), rows, devices, payloads, strict=True):
-                yield time, row, Message(time, name, self._topics[row], payload, 1, False, False)
+            topics = map(self._topics.__getitem__, rows)
+            messages = map(Message, times, devices, topics, payloads, repeat(1), repeat(False), repeat(False))
+            yield from zip(times, rows, messages, strict=True)
 
     def _shown(self, device: Int32s, asset: Int32s, time_ns: Int64s) -> Int64s:
         """What the devices' clocks show; a ``wrong_clock`` counts from 2000 since power came back."""
@@ -255,6 +261,18 @@ class Simulation:
                 name, "field", f"no field of it can be simulated on a {kind}", "use canonical field names"
             )
         return _Group(encoder, model)
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """A hundred thousand messages and no cycles among them: looking for some costs more than computing."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def sky_of(fleet: Fleet) -> Sky:

@@ -35,8 +35,9 @@ class Alike:
     def __init__(self, fleet: Fleet, circuits: Circuits, evaluator: Evaluator, options: AlarmOptions) -> None:
         self._circuits, self._evaluator, self._options = circuits, evaluator, options
         numbers = {kind.id: number for number, kind in enumerate(fleet.luminaire_types)}
-        of = [numbers.get(asset.luminaire_type, BENCH) for asset in fleet.assets]
-        self._type_of: Int32s = np.array([*of, BENCH], dtype=np.int32)  # the last is that of the bench
+        kind = fleet.asset_table.words("luminaire_type")
+        of = kind.spread((numbers.get(name, BENCH) for name in kind.words), np.int32)
+        self._type_of: Int32s = np.append(of, np.int32(BENCH))  # the last is that of the bench
         self._types = len(numbers)
         self._circuit_of: Int32s = np.append(circuits.of_asset, np.int32(BENCH))
         self._concluded: tuple[int, ...] = ()

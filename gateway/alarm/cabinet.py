@@ -30,8 +30,9 @@ class CabinetReports:
 
     def __init__(self, fleet: Fleet, specs: Iterable[ProfileSpec]) -> None:
         numbers = {cabinet.id: n for n, cabinet in enumerate(fleet.cabinets)}
-        of_asset = [numbers.get(a.id, BENCH) if a.kind == "cabinet" else BENCH for a in fleet.assets]
-        self._of_asset: Int32s = np.array(of_asset, dtype=np.int32)
+        at = np.flatnonzero(fleet.asset_table.words("kind").equal("cabinet"))
+        self._of_asset: Int32s = np.full(len(fleet.assets), BENCH, dtype=np.int32)
+        self._of_asset[at] = [numbers.get(name, BENCH) for name in fleet.asset_ids(at)]
         self._rows = {spec.name: rows for spec in specs if len(rows := _rows(spec)[0])}
         self._interval_ns = {spec.name: round(spec.interval_s * 1e9) for spec in specs}
         self.values: Float64s = np.full((len(COLUMNS), len(fleet.cabinets)), np.nan)

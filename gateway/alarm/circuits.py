@@ -46,10 +46,7 @@ class Circuits:
 
 def circuits_of(fleet: Fleet) -> Circuits:
     """The circuits that feed at least one asset of ``fleet``."""
-    found: dict[tuple[str, str], list[int]] = {}
-    for row, asset in enumerate(fleet.assets):
-        if asset.feeder:
-            found.setdefault((asset.feeder, asset.phase), []).append(row)
+    found = _rows_by_circuit(fleet)
     keys = sorted(found)
     feeders = tuple(dict.fromkeys(feeder for feeder, _ in keys))
     number = {name: n for n, name in enumerate(feeders)}
@@ -59,8 +56,9 @@ def circuits_of(fleet: Fleet) -> Circuits:
         of_asset[found[key]] = n
     per_feeder = Counter(feeder for feeder, _ in keys)
     alone = {feeder for feeder, count in per_feeder.items() if count == 1}
-    known = fleet.programme_by_id
-    lamp = [next((r for r in found[k] if fleet.assets[r].programme in known), found[k][0]) for k in keys]
+    programme = fleet.asset_table.words("programme")
+    planned = programme.spread((name in fleet.programme_by_id for name in programme.words), np.bool_)
+    lamp = [found[key][np.argmax(planned[found[key]])] for key in keys]  # the first, if none is
     of_feeder = fleet.feeder_by_id
     return Circuits(
         names=tuple(feeder if feeder in alone else f"{feeder}/{phase or '?'}" for feeder, phase in keys),
@@ -73,3 +71,14 @@ def circuits_of(fleet: Fleet) -> Circuits:
         switched=np.array([of_feeder[feeder].group_switched for feeder, _ in keys], dtype=np.bool_),
         rated_w=np.array([fleet.rated_power_w[found[key]].sum() for key in keys], dtype=np.float64),
     )
+
+
+def _rows_by_circuit(fleet: Fleet) -> dict[tuple[str, str], Int32s]:
+    """Asset rows, in order, by feeder and phase."""
+    feeder, phase = fleet.asset_table.words("feeder"), fleet.asset_table.words("phase")
+    fed = np.flatnonzero(~feeder.equal("")).astype(np.int32)
+    number = feeder.codes[fed].astype(np.int64) * (len(phase.words) + 1) + phase.codes[fed]
+    order = np.argsort(number, kind="stable")
+    rows = fed[order]
+    parts = np.split(rows, np.flatnonzero(np.diff(number[order])) + 1) if len(rows) else []
+    return {(feeder.item(part[0]), phase.item(part[0])): part for part in parts}

@@ -25,9 +25,9 @@ class PowerCurves:
     def __init__(self, fleet: Fleet) -> None:
         types = {kind.id: number for number, kind in enumerate(fleet.luminaire_types, 1)}
         known = (LuminaireType(""), *fleet.luminaire_types)
-        rows = [types.get(asset.luminaire_type, 0) for asset in fleet.assets]
-        of = np.array(rows, dtype=np.int32)
-        heads = np.array([asset.heads for asset in fleet.assets], dtype=np.float64)
+        kinds = fleet.asset_table.words("luminaire_type")
+        of = kinds.spread((types.get(name, 0) for name in kinds.words), np.int32)
+        heads = fleet.asset_table.numbers("heads").astype(np.float64)
         dark_w = np.array([_table_w(kind, 0.0, STANDBY_W_PER_HEAD) for kind in known])[of]
         full_w = heads * np.array([_table_w(kind, 100.0, np.nan) for kind in known])[of]
         full_w = np.where(np.isnan(full_w), fleet.rated_power_w, full_w)

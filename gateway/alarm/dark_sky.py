@@ -27,12 +27,10 @@ class DarkSky:
     """``photocell`` bool[assets + 1]: who decides by the sky; the last entry stands for BENCH."""
 
     def __init__(self, fleet: Fleet, share: float) -> None:
-        programmes = fleet.programme_by_id
-        by_sky = [
-            asset.programme in programmes and programmes[asset.programme].switch == "photocell"
-            for asset in fleet.assets
-        ]
-        self.photocell: Bools = np.array([*by_sky, False], dtype=np.bool_)
+        by_sky = {programme.id for programme in fleet.programmes if programme.switch == "photocell"}
+        programme = fleet.asset_table.words("programme")
+        lamps = programme.spread((name in by_sky for name in programme.words), np.bool_)
+        self.photocell: Bools = np.append(lamps, False)
         self._share = share
         self._near, self._wide = _Cells(fleet, CELL_M), _Cells(fleet, WIDE_M)
 
@@ -53,13 +51,12 @@ class _Cells:
     """The city in squares of ``size_m``."""
 
     def __init__(self, fleet: Fleet, size_m: float) -> None:
-        latitude = np.array([asset.latitude for asset in fleet.assets], dtype=np.float64)
-        longitude = np.array([asset.longitude for asset in fleet.assets], dtype=np.float64)
+        latitude, longitude = (fleet.asset_table.numbers(name) for name in ("latitude", "longitude"))
         y = np.floor(latitude * METRES_PER_DEG / size_m).astype(np.int64)
         x = np.floor(longitude * METRES_PER_DEG * np.cos(np.radians(latitude)) / size_m).astype(np.int64)
-        places = list(zip(x.tolist(), y.tolist(), strict=True))
-        number = {place: n for n, place in enumerate(sorted(set(places)))}
-        self._cell = np.array([number[place] for place in places], dtype=np.int64)
+        places, cell = np.unique(np.stack((x, y)), axis=1, return_inverse=True)
+        number = {(a, b): n for n, (a, b) in enumerate(places.T.tolist())}
+        self._cell = cell.ravel().astype(np.int32)
         steps = [(dx, dy) for dx in (-1, 0, 1) for dy in (-1, 0, 1)]
         around = [[number.get((a + dx, b + dy), len(number)) for dx, dy in steps] for a, b in sorted(number)]
         self._around = np.array(around, dtype=np.int64).reshape(len(number), len(steps))

@@ -161,7 +161,7 @@ class AlarmEngine:
         if rule not in table.keys:
             return False
         state, local = self.evaluator.states[table.profile], self.evaluator.local[row]
-        raised = any(state.raised[local, k] for k, key in enumerate(table.keys) if key == rule)
+        raised = any(state.of(local, k)[2] for k, key in enumerate(table.keys) if key == rule)
         return raised and self._asset_id(int(state.asset[local])) == asset
 
     def _asset_id(self, row: int) -> str:

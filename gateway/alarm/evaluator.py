@@ -67,10 +67,11 @@ class Judgement:
 
 @dataclass(slots=True)
 class RuleState:
-    """State of one profile's rules; rows are its devices, columns its rules (a device's state lies together).
+    """State of one profile's rules; rows are its devices, columns the rules that were ever broken.
 
-    ``count`` samples in a row broke the limit since ``since``, a time of its own clock where ``own``;
-    0 and not raised = nothing to remember.
+    Most of a large rule set never is, and a device's state lies together. ``rules`` numbers the columns, in
+    ascending order. ``count`` samples in a row broke the limit since ``since``, a time of its own clock where
+    ``own``; 0 and not raised = nothing to remember.
     """
 
     devices: Int32s  # device row of each state row
@@ -79,10 +80,11 @@ class RuleState:
     count: Int32s
     raised: Bools
     asset: Int32s  # where the device stood when its state was last touched
+    rules: Int64s
 
     @classmethod
-    def empty(cls, devices: Int32s, rules: int) -> RuleState:
-        shape = (len(devices), rules)
+    def empty(cls, devices: Int32s) -> RuleState:
+        shape = (len(devices), 0)
         return cls(
             devices=devices,
             since=np.zeros(shape, dtype=np.int64),
@@ -90,7 +92,25 @@ class RuleState:
             count=np.zeros(shape, dtype=np.int32),
             raised=np.zeros(shape, dtype=np.bool_),
             asset=np.full(len(devices), BENCH, dtype=np.int32),
+            rules=np.zeros(0, dtype=np.int64),
         )
+
+    def open(self, broken: Int64s) -> None:
+        """Make columns for rules that have none yet."""
+        new = np.setdiff1d(broken, self.rules)
+        if not len(new):
+            return
+        at = np.searchsorted(self.rules, new)
+        self.rules = np.insert(self.rules, at, new)
+        for name in ("since", "own", "count", "raised"):
+            setattr(self, name, np.insert(getattr(self, name), at, 0, axis=1))
+
+    def of(self, row: int, rule: int) -> tuple[int, int, bool]:
+        """(since, count, raised) of one rule of one device."""
+        at = int(np.searchsorted(self.rules, rule))
+        if at == len(self.rules) or self.rules[at] != rule:
+            return 0, 0, False
+        return int(self.since[row, at]), int(self.count[row, at]), bool(self.raised[row, at])
 
 
 Float32s = npt.NDArray[np.float32]
@@ -117,11 +137,11 @@ class Evaluator:
         self.local = np.zeros(len(fleet.devices), dtype=np.int32)  # device row -> row in its RuleState
         self.states: dict[str, RuleState] = {}
         self.memories: dict[str, LampMemory] = {}
-        profiles = np.array([device.profile for device in fleet.devices], dtype=np.str_)
+        profiles = fleet.device_table.words("profile")
         for name, rules in self.tables.items():
-            rows = np.flatnonzero(profiles == name).astype(np.int32)
+            rows = np.flatnonzero(profiles.equal(name)).astype(np.int32)
             self.local[rows] = np.arange(len(rows), dtype=np.int32)
-            self.states[name] = RuleState.empty(rows, len(rules.rules))
+            self.states[name] = RuleState.empty(rows)
             # What explains a verdict; no verdict rests on it, so a snapshot leaves it out.
             width = len(spec_of[name].numeric) + len(rules.derived)
             self.seen[name] = np.full((len(rows), width), np.nan, dtype=np.float32)
@@ -274,8 +294,10 @@ class Evaluator:
         """Readings of devices whose state is not the same after this scene; a standing alarm mostly is."""
         state, device = self.states[scene.rules.profile], scene.batch.device[scene.rows]
         row = self.local[device]
-        raised, pending = state.raised[row].T, state.count[row].T > 0
-        changes = np.where(raised, healthy, scene.breach | (scene.sample & pending)).any(axis=0)
+        state.open(np.flatnonzero(scene.breach.any(axis=1)))
+        mine, raised, pending = state.rules, state.raised[row].T, state.count[row].T > 0
+        moving = scene.breach[mine] | (scene.sample[mine] & pending)
+        changes = np.where(raised, healthy[mine], moving).any(axis=0)
         changes |= state.asset[row] != scene.asset
         return np.flatnonzero(np.isin(device, device[changes])) if changes.any() else np.empty(0, np.int64)
 
@@ -288,7 +310,8 @@ class Evaluator:
         moved = (was_at != asset)[:, np.newaxis]
         left = raised & moved
         raised = raised & ~moved
-        breach, sample, healthy = scene.breach[:, at].T, scene.sample[:, at].T, all_healthy[:, at].T
+        mine = np.ix_(state.rules, at)  # no other rule is broken, or was
+        breach, sample, healthy = scene.breach[mine].T, scene.sample[mine].T, all_healthy[mine].T
         own = scene.own[at, np.newaxis]
         # Between two clocks, or where one went back, no time has passed that could be counted.
         turned = sample & ((state.own[row] != own) | (time_ns < onset))
@@ -297,7 +320,8 @@ class Evaluator:
         since, own = np.where(first, time_ns, onset), np.where(first, own, state.own[row])
         pending = np.where(breach, np.minimum(count + 1, SAMPLES_COUNTED_MAX), np.where(sample, 0, count))
         count = np.where(raised, count, pending)
-        began = breach & ~raised & (time_ns - since >= rules.hold_ns) & (count >= rules.samples_min)
+        held, enough = rules.hold_ns[state.rules], rules.samples_min[state.rules]
+        began = breach & ~raised & (time_ns - since >= held) & (count >= enough)
         ended = raised & healthy
         raised = (raised | began) & ~ended
         count[ended] = 0
@@ -305,7 +329,7 @@ class Evaluator:
         state.count[row], state.raised[row] = count, raised
         self.busy[device] = ((count > 0) | raised).any(axis=1)
         return [
-            _crossing(scene, int(at[k]), int(r), int(place[k]), int(times[k, r]), reason)
+            _crossing(scene, int(at[k]), int(state.rules[r]), int(place[k]), int(times[k, r]), reason)
             for mask, place, times, reason in (
                 (left, was_at, onset, "configuration"),
                 (ended, asset, since, ""),

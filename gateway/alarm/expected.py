@@ -86,14 +86,8 @@ class Expectation:
         self._group_switched = fleet.group_switched
         self._curves = PowerCurves(fleet)
         self.standby_w = self._curves.standby_w
-        numbers: dict[tuple[str, int, int], int] = {}
         programmes = fleet.programme_by_id
-        rows = []
-        for asset in fleet.assets:
-            cell = (round(asset.latitude / CELL_DEG), round(asset.longitude / CELL_DEG))
-            key = (asset.programme, *cell) if asset.programme in programmes else ("", 0, 0)
-            rows.append(numbers.setdefault(key, len(numbers)))
-        self.schedule = np.array(rows, dtype=np.int32)
+        self.schedule, numbers = _schedules(fleet)
         self.schedule_names = tuple(f"{name}@{lat},{lon}" for name, lat, lon in numbers)
         self._programmes = [programmes.get(name) for name, _, _ in numbers]
         self._latitude = np.array([cell * CELL_DEG for _, cell, _ in numbers], dtype=np.float64)
@@ -275,3 +269,17 @@ def _standard_offset_ns(zone: ZoneInfo) -> int:
     """Tells local days apart; summer time moves noon by an hour, which a table of two dates covers."""
     offset = datetime(2025, 1, 1, tzinfo=UTC).astimezone(zone).utcoffset()
     return 0 if offset is None else int(offset.total_seconds()) * 1_000_000_000
+
+
+def _schedules(fleet: Fleet) -> tuple[Int32s, list[tuple[str, int, int]]]:
+    """int32[assets], and the (programme, cell) each number stands for, in the order of their first asset."""
+    table = fleet.asset_table
+    programme = table.words("programme")
+    planned = programme.spread((name in fleet.programme_by_id for name in programme.words), np.bool_)
+    place = [np.rint(table.numbers(name) / CELL_DEG).astype(np.int64) for name in ("latitude", "longitude")]
+    keys = np.where(planned, np.stack((programme.codes.astype(np.int64), *place)), [[-1], [0], [0]])
+    _, first, number = np.unique(keys, axis=1, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    at = keys[:, first[order]].T.tolist()
+    names = [(programme.words[code] if code >= 0 else "", lat, lon) for code, lat, lon in at]
+    return np.argsort(order)[number.ravel()].astype(np.int32), names

@@ -105,8 +105,7 @@ class _View:
     def document(self, device: str, k: int) -> dict[str, Any]:
         rule, table = self._table.rules[k], self._table
         value = float(self._values[table.field[k]])
-        raised = bool(self._state.raised[self._local, k])
-        count = int(self._state.count[self._local, k])
+        _, count, raised = self._state.of(self._local, k)
         raise_at, clear_at = self._limit(k, clear=False), self._limit(k, clear=True)
         state = "raised" if raised else "pending" if count else "normal"
         return {
@@ -137,7 +136,7 @@ class _View:
         return float(limits(self._table, self._expected_w, self._standby_w, heads, clear=clear)[k, 0])
 
     def _why(self, rule: Rule, k: int, value: float, raise_at: float, state: str, count: int) -> str:
-        since = rfc3339(int(self._state.since[self._local, k]))
+        since = rfc3339(self._state.of(self._local, k)[0])
         if state == "raised":
             return f"the limit is broken since {since}, and no healthy sample came"
         if state == "pending":

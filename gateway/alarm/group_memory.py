@@ -80,7 +80,7 @@ class Groups(msgspec.Struct, array_like=True):
 
 def pack(engine: AlarmEngine) -> Groups:
     energised, reports, causes = engine.energised, engine.reports, engine.causes
-    names, devices = engine.circuits.names, engine.fleet.devices
+    names = engine.circuits.names
     return Groups(
         waited_ns=engine.waited_ns,
         now_ns=energised.now_ns,
@@ -104,7 +104,7 @@ def pack(engine: AlarmEngine) -> Groups:
                 *key,
                 parent.group.level,
                 [names[number] for number in parent.group.circuits],
-                [devices[row].id for row in parent.members.tolist()],
+                engine.fleet.device_ids(parent.members),
                 parent.began_ns,
                 parent.onset_ns,
                 parent.back_ns,

@@ -84,9 +84,9 @@ class LampMemory:
         self._derived, self._options = derived, options
         self.devices, count = devices, len(devices)
         dimmed = {p.id for p in fleet.programmes if any(0 < level < DIMMED_BELOW for _, level in p.steps)}
-        self._dims = np.array(
-            [asset.programme in dimmed for asset in fleet.assets] or [False], dtype=np.bool_
-        )
+        programme = fleet.asset_table.words("programme")
+        dims = programme.spread((name in dimmed for name in programme.words), np.bool_)
+        self._dims = dims if len(dims) else np.zeros(1, dtype=np.bool_)
         self._rated_w = np.append(fleet.rated_power_w, 0.0)
         self.last: Float64s = np.full((count, 5), np.nan)
         self.factor: Float64s = np.full(count, np.nan)

@@ -40,12 +40,13 @@ class Kept(msgspec.Struct, array_like=True):
     arrays: dict[str, bytes]
 
 
-def pack(fleet: Fleet, profile: str, memory: LampMemory) -> Kept:
+def pack(fleet: Fleet, profile: str, memory: LampMemory, names: list[str]) -> Kept:
+    """``names`` are those of all devices, by row."""
     memory.digest()
     return Kept(
         profile=profile,
         night=memory.night,
-        devices=[fleet.devices[row].id for row in memory.devices],
+        devices=[names[row] for row in memory.devices.tolist()],
         described=_described(fleet, memory.asset),
         arrays={name: array.tobytes() for name, array in _arrays(memory)},
     )
@@ -54,13 +55,14 @@ def pack(fleet: Fleet, profile: str, memory: LampMemory) -> Kept:
 def unpack(kept: Kept, fleet: Fleet, memory: LampMemory) -> None:
     """Fill a fresh memory with what is still true of its devices."""
     memory.night = kept.night
-    local = {int(row): number for number, row in enumerate(memory.devices)}
-    rows = [local.get(fleet.device_row.get(name, BENCH), BENCH) for name in kept.devices]
-    assets = [fleet.asset_row.get(text.split("\t")[0], BENCH) for text in kept.described]
+    local = np.full(len(fleet.devices) + 1, BENCH, dtype=np.int32)  # the last one is BENCH's
+    local[memory.devices] = np.arange(len(memory.devices))
+    rows = local[fleet.device_row.rows(kept.devices)]
+    assets = fleet.asset_row.rows([text.partition("\t")[0] for text in kept.described])
     same = [now == then for now, then in zip(_described(fleet, assets), kept.described, strict=True)]
-    old = np.flatnonzero(np.array(same, dtype=np.bool_) & (np.array(rows, dtype=np.int32) != BENCH))
-    new = np.array(rows, dtype=np.int32)[old]
-    memory.asset[new] = np.array(assets, dtype=np.int32)[old]
+    old = np.flatnonzero(np.array(same, dtype=np.bool_) & (rows != BENCH))
+    new = rows[old]
+    memory.asset[new] = assets[old]
     for name, array in _arrays(memory):
         content = np.frombuffer(kept.arrays.get(name, b""), dtype=array.dtype)
         if content.size == len(kept.devices) * (array.size // max(len(array), 1)):  # not of an earlier shape
@@ -81,14 +83,13 @@ def _arrays(memory: LampMemory) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
         yield f"{name}/failures", gear.failures[:, k]
 
 
-def _described(fleet: Fleet, assets: Int32s | list[int]) -> list[str]:
+def _described(fleet: Fleet, assets: Int32s) -> list[str]:
     """Place and type of each lamp; "" on the bench."""
-    described = []
-    for row in assets:
-        if row == BENCH:
-            described.append("")
-            continue
-        asset = fleet.assets[row]
-        kind = fleet.luminaire_type_by_id.get(asset.luminaire_type, "")
-        described.append(f"{asset.id}\t{asset.rated_power_w}\t{asset.heads}\t{asset.programme}\t{kind}")
-    return described
+    if not len(fleet.assets):
+        return [""] * len(assets)
+    table, at = fleet.asset_table, np.maximum(assets, 0)
+    types = (table.numbers("rated_power_w"), table.numbers("heads"), table.words("programme"))
+    of_type = table.words("luminaire_type")[at].tolist()
+    kinds = [fleet.luminaire_type_by_id.get(name, "") for name in of_type]
+    rows = zip(fleet.asset_ids(assets), *(column[at].tolist() for column in types), kinds, strict=True)
+    return ["\t".join(map(str, row)) if row[0] else "" for row in rows]

@@ -115,11 +115,13 @@ class LivePoles:
 
     def _said(self) -> list[set[int]]:
         """For each of FIELDS the assets at which it is measured, at one time or another."""
-        profile = {device.id: device.profile for device in self._fleet.devices}
-        said: list[set[int]] = [set() for _ in FIELDS]
-        for link in self._fleet.assignments:
-            for field, _ in self.profiles.get(profile[link.device], ()):
-                said[field].add(self._fleet.asset_row[link.asset])
+        fleet, said = self._fleet, [set[int]() for _ in FIELDS]
+        links, profile = fleet.assignment_table, fleet.device_table.words("profile")
+        device = fleet.device_table.ids("id").rows(links.ids("device").texts)
+        for name, fields in self.profiles.items():
+            of = links.ids("asset").texts[profile.equal(name)[device]]
+            for field, _ in fields:
+                said[field].update(fleet.asset_table.ids("id").rows(of).tolist())
         return said
 
     def _pairs(self, leaking: set[int], flooded: set[int]) -> tuple[Int64s, Int64s]:
@@ -129,17 +131,14 @@ class LivePoles:
         """
         if not leaking or not flooded:
             return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
-        assets = self._fleet.assets
+        assets, table = self._fleet.assets, self._fleet.asset_table
         of_cabinet = {assets[row].id: row for row in leaking if assets[row].kind == "cabinet"}
         poles = [(row, row) for row in sorted(leaking)]
-        poles += [
-            (row, of_cabinet[asset.cabinet])
-            for row, asset in enumerate(assets)
-            if asset.kind == "light_point" and asset.cabinet in of_cabinet
-        ]
-        place_m = plane_m(
-            np.array([asset.latitude for asset in assets]), np.array([asset.longitude for asset in assets])
-        )
+        cabinet = table.words("cabinet")
+        leak = cabinet.spread((of_cabinet.get(name, BENCH) for name in cabinet.words), np.int64)
+        fed = np.flatnonzero(table.words("kind").equal("light_point") & (leak != BENCH))
+        poles += zip(fed.tolist(), leak[fed].tolist(), strict=True)
+        place_m = plane_m(table.numbers("latitude"), table.numbers("longitude"))
         pole = np.array(poles, dtype=np.int64)
         water = np.array(sorted(flooded), dtype=np.int64)
         at, beside = close_pairs(place_m[water], place_m[pole[:, 0]], self._options.live_distance_m)

@@ -66,7 +66,7 @@ class Loads:
         self.power_w: npt.NDArray[np.float32] = np.full(len(fleet.devices), np.nan, dtype=np.float32)
         self._assets, self._cabinets = len(fleet.assets), len(fleet.cabinets)
         at = np.append(circuits.cabinet, BENCH)[circuits.of_asset] != BENCH
-        points = np.array([asset.kind == "light_point" for asset in fleet.assets], dtype=np.bool_)
+        points = fleet.asset_table.words("kind").equal("light_point")
         self._lamps: Int32s = np.flatnonzero(at & points).astype(np.int32)
         self._circuit = circuits.of_asset[self._lamps]
         self._rated_w = fleet.rated_power_w[self._lamps]

@@ -197,7 +197,8 @@ def limits(
 
 def head_shares(fleet: Fleet, margin: float) -> Float64s:
     """Shares of its power below which an asset has a dead head, and above which none; float64[2, assets]."""
-    heads = np.array([max(asset.heads, 1) for asset in fleet.assets] or [1], dtype=np.float64)
+    heads = np.maximum(fleet.asset_table.numbers("heads"), 1.0)
+    heads = heads if len(heads) else np.ones(1)
     several = heads > 1
     return np.stack(
         (

@@ -7,12 +7,11 @@ those around it, the city, everywhere. Never looks at limits.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import cache
 from typing import Final
 
 import numpy as np
 
-from gateway.fleet import Asset, Fleet
+from gateway.fleet import Fleet
 from gateway.model import Bools, Rule
 from gateway.watches import Watch
 
@@ -38,16 +37,18 @@ def _kind(rule: Rule | Watch) -> tuple[str, str, str]:
 
 def _closest(fleet: Fleet, known: frozenset[str]) -> np.ndarray[tuple[int], np.dtype[np.str_]]:
     """For each asset the first of its scopes that is ``known``."""
-
-    @cache  # bounded: by the distinct places of one inventory
-    def of_place(feeder: str, cabinet: str, area: str) -> str:
-        return next((s for s in around(fleet, feeder, cabinet, area) if s in known), EVERYWHERE)
-
-    def of(asset: Asset) -> str:
-        own = f"asset:{asset.id}"
-        return own if own in known else of_place(asset.feeder, asset.cabinet, asset.area)
-
-    return np.array([of(asset) for asset in fleet.assets], dtype=np.str_)
+    places = [fleet.asset_table.words(name) for name in ("feeder", "cabinet", "area")]
+    codes, place = np.unique(np.stack([words.codes for words in places]), axis=1, return_inverse=True)
+    found = []
+    for at in codes.T.tolist():
+        names = (words.words[code] for words, code in zip(places, at, strict=True))
+        found.append(next((s for s in around(fleet, *names) if s in known), EVERYWHERE))
+    own = {s: row for s in known if (row := fleet.asset_row.get(s.removeprefix("asset:"))) is not None}
+    closest = np.array(found or [""], dtype=f"U{max(map(len, known | {EVERYWHERE}))}")[place.ravel()]
+    for scope, row in own.items():
+        if scope.startswith("asset:"):
+            closest[row] = scope
+    return closest
 
 
 def around(fleet: Fleet, feeder: str, cabinet: str, area: str) -> Iterator[str]:

@@ -48,9 +48,11 @@ class SensorClass:
     ) -> None:
         """``slot_of`` int32[devices] is shared by all classes; this one's entries are written here."""
         self.name, self.specs = name, {spec.name: spec for spec in specs}
-        rows = [row for row, device in enumerate(fleet.devices) if device.profile in self.specs]
-        self.devices: Int32s = np.array(rows, dtype=np.int32)
-        self.profile = np.array([fleet.devices[row].profile for row in rows], dtype=np.str_)
+        profile = fleet.device_table.words("profile")
+        mine = profile.spread((known in self.specs for known in profile.words), np.bool_)
+        rows = np.flatnonzero(mine)
+        self.devices: Int32s = rows.astype(np.int32)
+        self.profile = np.array(profile[rows].tolist(), dtype=np.str_)
         self._slot_of = slot_of
         slot_of[self.devices] = np.arange(len(rows))
         self.channels = _channels(specs, pollutants)
@@ -148,10 +150,8 @@ def _channels(specs: Sequence[ProfileSpec], pollutants: Iterable[str]) -> tuple[
 
 def _places_m(fleet: Fleet, devices: Int32s) -> Float64s:
     """Where each device was assigned last, on the plane; NaN where never."""
-    asset_of = {a.device: a.asset for a in sorted(fleet.assignments, key=lambda a: (a.from_ns, a.to_ns))}
-    places = [fleet.assets[fleet.asset_row[asset]] if asset else None for asset in (
-        asset_of.get(fleet.devices[row].id, "") for row in devices.tolist()
-    )]  # fmt: skip
-    latitude = np.array([np.nan if place is None else place.latitude for place in places])
-    longitude = np.array([np.nan if place is None else place.longitude for place in places])
+    last = fleet.last_assets[devices]
+    latitude, longitude = (
+        np.append(fleet.asset_table.numbers(name), np.nan)[last] for name in ("latitude", "longitude")
+    )
     return plane_m(latitude, longitude)

@@ -52,7 +52,7 @@ def pack(sensors: Sensors, fleet: Fleet) -> KeptSensors:
     said = np.union1d(said, np.flatnonzero(~np.isnan(poles.value).all(axis=0)))
     return KeptSensors(
         waited_ns=sensors.waited_ns,
-        delays=list(zip((fleet.devices[row].id for row in known.tolist()), *times, strict=True)),
+        delays=list(zip(fleet.device_ids(known), *times, strict=True)),
         classes=[_pack_class(one, fleet) for one in sensors.classes],
         poles=[
             (
@@ -123,18 +123,13 @@ def _pack_class(one: ClassWatch, fleet: Fleet) -> KeptClass:
         name: KeptColumn(tuple(names), np.ascontiguousarray(array[..., kept]).tobytes())
         for name, (names, array) in _columns(one).items()
     }
-    asset, judged_at = (
-        [fleet.assets[row].id if row != BENCH else "" for row in rows[kept].tolist()]
-        for rows in (of.asset, of.judged_at)
-    )
-    return KeptClass(
-        of.name, [fleet.devices[row].id for row in of.devices[kept].tolist()], asset, judged_at, columns
-    )
+    asset, judged_at = (fleet.asset_ids(rows[kept]) for rows in (of.asset, of.judged_at))
+    return KeptClass(of.name, fleet.device_ids(of.devices[kept]), asset, judged_at, columns)
 
 
 def _unpack_class(kept: KeptClass, one: ClassWatch, fleet: Fleet) -> None:
     of = one.of
-    slot_of = {fleet.devices[row].id: slot for slot, row in enumerate(of.devices.tolist())}
+    slot_of = {device: slot for slot, device in enumerate(fleet.device_ids(of.devices))}
     slots = np.array([slot_of.get(device, -1) for device in kept.devices], dtype=np.int64)
     known = np.flatnonzero(slots >= 0)
     slots = slots[known]

@@ -198,16 +198,12 @@ class Sensors:
         self._class_of = {name: one for one in self.classes for name in one.of.specs}
         self.live_poles = LivePoles(fleet, specs, options)
         interval_s = {spec.name: spec.interval_s for spec in specs}
-        watched = [
-            (row, interval_s[device.profile])
-            for row, device in enumerate(fleet.devices)
-            if device.profile in self._class_of or device.profile in self.live_poles.profiles
-        ]
-        own_slot = np.full(len(fleet.devices) if watched else 0, -1, dtype=np.int32)
-        own_slot[[row for row, _ in watched]] = np.arange(len(watched))
-        late_s = np.maximum(
-            options.late_intervals * np.array([interval for _, interval in watched]), options.late_s
-        )
+        profile, heard = fleet.device_table.words("profile"), {*self._class_of, *self.live_poles.profiles}
+        watched = np.flatnonzero(profile.spread((name in heard for name in profile.words), np.bool_))
+        own_slot = np.full(len(fleet.devices) if len(watched) else 0, -1, dtype=np.int32)
+        own_slot[watched] = np.arange(len(watched))
+        every_s = profile.spread((interval_s.get(name, 0.0) for name in profile.words), np.float64)[watched]
+        late_s = np.maximum(options.late_intervals * every_s, options.late_s)
         self.delays = Delays(own_slot, (late_s * 1e9).astype(np.int64))
         self.waited_ns = 0  # listening time since watches were last looked at
         self._step_ns = round(options.sensor_step_s * 1e9)

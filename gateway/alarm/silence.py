@@ -62,10 +62,10 @@ class SilenceWatch:
         self._fleet, self._circuits = fleet, circuits
         self.placement = Placement(fleet, circuits, options)
         known = {spec.name: spec for spec in specs}
-        self.interval_ns: Int64s = np.array(
-            [round(known[d.profile].interval_s * SECOND_NS) for d in fleet.devices], dtype=np.int64
-        )
-        self._first = np.array([known[d.profile].silence_intervals for d in fleet.devices], dtype=np.int32)
+        profile = fleet.device_table.words("profile")
+        specs = [known[name] for name in profile.words]
+        self.interval_ns: Int64s = profile.spread((round(s.interval_s * SECOND_NS) for s in specs), np.int64)
+        self._first: Int32s = profile.spread((s.silence_intervals for s in specs), np.int32)
         # Missed reports that mean silence. Who was never heard may not be mounted yet: a night tells.
         self.allowed: Int32s = np.full(len(fleet.devices), REPORTS_A_NIGHT, dtype=np.int32)
         interval_s = self.interval_ns / SECOND_NS
@@ -74,8 +74,8 @@ class SilenceWatch:
         self.loss = LossRecord(len(fleet.devices), interval_s)
         self.rate: Float64s = self.loss.rate()  # share of reports lost, as of the last review
         self.limit_ns: Int64s = self._limits()
-        dates = {t for a in fleet.assignments for t in (a.from_ns, a.to_ns)}
-        self._boundaries = np.array(sorted(dates - _UNBOUNDED), dtype=np.int64)
+        dates = np.unique([fleet.assignment_table.numbers(name) for name in ("from_ns", "to_ns")])
+        self._boundaries: Int64s = np.setdiff1d(dates, list(_UNBOUNDED)).astype(np.int64)
         self._period = -1  # which stretch between assignment dates the circles were drawn for
         self.drawn_ns: int | None = None
         self.circles = Circles([], round(options.settle_s * SECOND_NS))
@@ -240,17 +240,18 @@ class SilenceWatch:
         np.minimum.at(self._due_ns, self.circle[rows], self.heard_ns[rows] + self.limit_ns[rows])
 
     def _form(self, asset: Int32s) -> None:
-        numbers: dict[str, int] = {}
         circles: list[Circle] = []
         self.circle = np.full(len(asset), BENCH, dtype=np.int32)
         self.circuit = self.placement.circuits_at(asset)
-        for row in np.flatnonzero(asset != BENCH).tolist():
+        placed, profile = np.flatnonzero(asset != BENCH), self._fleet.device_table.words("profile")
+        alike = profile.codes[placed].astype(np.int64) * (len(self._circuits) + 1) + self.circuit[placed] + 1
+        _, first, number = np.unique(alike, return_index=True, return_inverse=True)
+        order = np.argsort(first)
+        self.circle[placed] = np.argsort(order)[number]
+        for row in placed[first[order]].tolist():
             circuit = int(self.circuit[row])
             name = "always" if circuit == BENCH else self._circuits.names[circuit]
-            key = f"{self._fleet.devices[row].profile} {name}"
-            if key not in numbers:
-                numbers[key] = len(circles)
-                switched = circuit != BENCH and bool(self._circuits.switched[circuit])
-                circles.append(Circle(key, circuit, switched, int(self.interval_ns[row])))
-            self.circle[row] = numbers[key]
+            switched = circuit != BENCH and bool(self._circuits.switched[circuit])
+            key = f"{profile.item(row)} {name}"
+            circles.append(Circle(key, circuit, switched, int(self.interval_ns[row])))
         self.circles = self.circles.drawn_anew(circles)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 FORMAT: Final = 2  # 2: groups; 1 is still read
 BYTES_MAX: Final = 512 * 1024 * 1024
 _COMPRESSION_LEVEL: Final = 1
+_READ_BYTES: Final = 1 << 20
 
 
 class _Rules(msgspec.Struct, array_like=True):
@@ -81,12 +82,13 @@ class _Head(msgspec.Struct, array_like=True):
 def pack(engine: AlarmEngine) -> bytes:
     """Equal states give equal bytes."""
     fleet, evaluator, watch, ledger = engine.fleet, engine.evaluator, engine.watch, engine.ledger
+    names = fleet.device_table.ids("id").tolist()
     content = _Content(
         format=FORMAT,
-        devices=[device.id for device in fleet.devices],
+        devices=names,
         latest_ns=evaluator.latest_ns.tobytes(),
         age_ns=watch.age_ns().tobytes(),
-        rules=[_pack_rules(fleet, evaluator, name) for name in sorted(evaluator.states)],
+        rules=[_pack_rules(fleet, evaluator, name, names) for name in sorted(evaluator.states)],
         drawn_ns=watch.drawn_ns,
         circles=[
             _Circle(c.key, c.counted_ns, c.energised_ns, c.stretches)
@@ -104,23 +106,46 @@ def pack(engine: AlarmEngine) -> bytes:
         ),
         lag_ns=evaluator.timing.lag_ns.tobytes(),
         shining=evaluator.shining.tobytes(),
-        lamps=[lamp_record.pack(fleet, name, memory) for name, memory in sorted(evaluator.memories.items())],
+        lamps=[lamp_record.pack(fleet, *memory, names) for memory in sorted(evaluator.memories.items())],
         sensors=sensor_memory.pack(engine.sensors, fleet),
         taken_ns=evaluator.timing.taken_ns.tobytes(),
         loads=load_record.pack(engine.loads),
         placement=placement_record.pack(engine),
     )
-    return zstandard.compress(msgspec.msgpack.encode(content), _COMPRESSION_LEVEL)
+    return _compressed(content)
+
+
+def _compressed(content: _Content) -> bytes:
+    """What msgspec makes of it, field by field: each is let go before the next grows, which ends the peak."""
+    encoder, names = msgspec.msgpack.Encoder(), content.__struct_fields__
+    compressor = zstandard.ZstdCompressor(_COMPRESSION_LEVEL).compressobj()
+    # An array of so many, as the MessagePack specification has it.
+    parts = [compressor.compress(b"\xdc" + len(names).to_bytes(2, "big"))]
+    for name in names:
+        parts.append(compressor.compress(encoder.encode(getattr(content, name))))
+        setattr(content, name, None)
+    return b"".join([*parts, compressor.flush()])
+
+
+def _plain(packed: bytes) -> bytes:
+    """ValueError above BYTES_MAX."""
+    found = bytearray()
+    with zstandard.ZstdDecompressor().stream_reader(packed) as reader:
+        while part := reader.read(_READ_BYTES):
+            found += part
+            if len(found) > BYTES_MAX:
+                raise ValueError(f"an alarm snapshot of more than {BYTES_MAX} bytes")
+    return bytes(found)
 
 
 def unpack(packed: bytes, engine: AlarmEngine) -> None:
     """Fill a fresh engine. Raises StateFormatTooNew for a later format."""
     fleet, evaluator, watch, ledger = engine.fleet, engine.evaluator, engine.watch, engine.ledger
-    plain = zstandard.decompress(packed, max_output_size=BYTES_MAX)
+    plain = _plain(packed)
     if msgspec.msgpack.decode(plain, type=_Head).format > FORMAT:
         raise StateFormatTooNew("the alarm snapshot was written by a later version; upgrade this one")
     content = msgspec.msgpack.decode(plain, type=_Content)
-    rows = np.array([fleet.device_row.get(name, -1) for name in content.devices], dtype=np.int32)
+    rows = fleet.device_row.rows(content.devices)
     size = len(fleet.devices)
     evaluator.latest_ns = mapped(content.latest_ns, rows, TIME_ABSENT, size)
     evaluator.judged, evaluator.late, evaluator.replayed, evaluator.on_bench = content.counts
@@ -155,19 +180,21 @@ def unpack(packed: bytes, engine: AlarmEngine) -> None:
         sensor_memory.unpack(content.sensors, engine.sensors, fleet)
 
 
-def _pack_rules(fleet: Fleet, evaluator: Evaluator, profile: str) -> _Rules:
+def _pack_rules(fleet: Fleet, evaluator: Evaluator, profile: str, names: list[str]) -> _Rules:
     state = evaluator.states[profile]
     kept = np.flatnonzero(evaluator.busy[state.devices])
-    assets = [fleet.assets[row].id if row != BENCH else "" for row in state.asset[kept]]
+    running = (state.count[kept] > 0) | state.raised[kept]
+    used = np.flatnonzero(running.any(axis=0))
+    keys, at, running = evaluator.tables[profile].keys, np.ix_(kept, used), running[:, used]
     return _Rules(
         profile=profile,
-        keys=evaluator.tables[profile].keys,
-        devices=[fleet.devices[row].id for row in state.devices[kept]],
-        assets=assets,
-        since=state.since[kept].tobytes(),
-        count=state.count[kept].tobytes(),
-        raised=state.raised[kept].tobytes(),
-        own=state.own[kept].tobytes(),
+        keys=tuple(keys[rule] for rule in state.rules[used].tolist()),
+        devices=[names[row] for row in state.devices[kept].tolist()],
+        assets=fleet.asset_ids(state.asset[kept]),
+        since=np.where(running, state.since[at], 0).tobytes(),
+        count=state.count[at].tobytes(),
+        raised=state.raised[at].tobytes(),
+        own=(running & state.own[at]).tobytes(),
     )
 
 
@@ -184,30 +211,29 @@ def _unpack_rules(kept: _Rules, fleet: Fleet, evaluator: Evaluator) -> None:
         count=np.frombuffer(kept.count, dtype=np.int32).reshape(shape),
         raised=np.frombuffer(kept.raised, dtype=np.bool_).reshape(shape),
         asset=np.empty(0, dtype=np.int32),
+        rules=np.arange(len(kept.keys)),
     )
+    state.open(np.flatnonzero([key in kept.keys for key in table.keys]))
     columns = [
-        (new, [old for old, name in enumerate(kept.keys) if name == key])
-        for new, key in enumerate(table.keys)
+        (at, rule, [old for old, name in enumerate(kept.keys) if name == table.keys[rule]])
+        for at, rule in enumerate(state.rules.tolist())
     ]
     everywhere = np.ones(len(table.rules), dtype=np.bool_)
-    for old_row, (device, asset) in enumerate(zip(kept.devices, kept.assets, strict=True)):
-        row = fleet.device_row.get(device)
-        if row is None or fleet.devices[row].profile != kept.profile:
+    rows, places = fleet.device_row.rows(kept.devices), fleet.asset_row.rows(kept.assets)
+    mine = fleet.device_table.words("profile").equal(kept.profile)
+    for old_row, (row, place) in enumerate(zip(rows.tolist(), places.tolist(), strict=True)):
+        if row == BENCH or not mine[row]:
             continue
         local = evaluator.local[row]
-        place = state.asset[local] = fleet.asset_row.get(asset, BENCH)
+        state.asset[local] = place
         here = everywhere.copy()
         here[table.scoped] = table.applies[:, max(place, 0)]
         # A device is in the scope of one rule of a key, before and now, so its state is in one column.
-        for new, olds in columns:
+        for at, rule, olds in columns:
             touched = [k for k in olds if source.count[old_row, k] or source.raised[old_row, k]]
-            if not olds or (touched and not here[new]):
-                continue
-            old = touched[0] if touched else new if kept.keys == table.keys else olds[0]
-            state.since[local, new] = source.since[old_row, old]
-            state.own[local, new] = source.own[old_row, old]
-            state.count[local, new] = source.count[old_row, old]
-            state.raised[local, new] = source.raised[old_row, old]
+            if touched and here[rule]:
+                for name in ("since", "own", "count", "raised"):
+                    getattr(state, name)[local, at] = getattr(source, name)[old_row, touched[0]]
         evaluator.busy[row] = bool((state.count[local] > 0).any() or state.raised[local].any())
 
 

@@ -61,7 +61,8 @@ class Decoder:
         self._profiles = tuple(profiles.values())
         self._decoders: list[PayloadDecoder] = [_PAYLOAD_DECODERS[p.payload](p) for p in self._profiles]
         numbers = {profile.name: k for k, profile in enumerate(self._profiles)}
-        self._profile_of = np.array([numbers.get(d.profile, -1) for d in fleet.devices], dtype=np.int32)
+        profile = fleet.device_table.words("profile")
+        self._profile_of = profile.spread((numbers.get(name, -1) for name in profile.words), np.int32)
 
     def decode(self, publishes: Publishes, redelivered: Bools) -> Decoded:
         """``redelivered`` bool[n] by Redelivery. Retained and redelivered telemetry is counted only."""

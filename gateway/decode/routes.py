@@ -45,7 +45,7 @@ class Routes:
             (_compile(telemetry, file, "mqtt.telemetry_topic"), 0),
             (_compile(status, file, "mqtt.status_topic"), 1),
         )
-        self._fleet = fleet
+        self._row_of, self._profile = fleet.device_row, fleet.device_table.words("profile")
         self._profiles = profiles
         self._codes = _Cache(self)
         self.topics_max = max(TOPICS_MAX_FLOOR, TOPICS_MAX_PER_DEVICE * len(fleet.devices))
@@ -75,12 +75,13 @@ class Routes:
         device = match["device"]
         if not DEVICE_ID.fullmatch(device):
             raise Refused("bad_id", repr(device))
-        row = self._fleet.device_row.get(device)
+        row = self._row_of.get(device)
         if row is None:
             raise Refused("unknown_device", device)
-        profile = self._profiles.get(self._fleet.devices[row].profile)
+        name = self._profile.item(row)
+        profile = self._profiles.get(name)
         if profile is None:
-            raise Refused("unknown_profile", f"{device} has profile {self._fleet.devices[row].profile}")
+            raise Refused("unknown_profile", f"{device} has profile {name}")
         if (named := match.groupdict().get("class_")) is not None and named != profile.device_class:
             raise Refused("class_mismatch", f"{device} is a {profile.device_class}, not a {named}")
         return 2 * row + is_status

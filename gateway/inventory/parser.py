@@ -6,13 +6,25 @@ two places at once. Never reads a disk, never reads a clock.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
 
-from gateway.fleet import Area, Asset, Assignment, Cabinet, Device, Feeder, Fleet, LuminaireType, Programme
+from gateway.columns import Draft
+from gateway.fleet import (
+    Area,
+    Asset,
+    Assignment,
+    Cabinet,
+    Device,
+    Feeder,
+    Fleet,
+    LuminaireType,
+    Programme,
+    draft,
+)
 from gateway.inventory import schema
 from gateway.inventory.cells import Cells
 from gateway.inventory.geojson import read_features
@@ -20,6 +32,7 @@ from gateway.inventory.luminaires import contradicts, luminaire_type
 from gateway.inventory.problems import Problems
 from gateway.inventory.schema import FileSchema
 from gateway.inventory.table import Record, read_table
+from gateway.inventory.whole import refuse_overlaps, refuse_two_switchings
 
 SWITCHES = ("astronomical", "photocell", "fixed")
 ALWAYS_FROM, ALWAYS_TO = int(np.iinfo(np.int64).min), int(np.iinfo(np.int64).max)
@@ -38,14 +51,20 @@ class _Draft:
     feeders: dict[str, Feeder] = field(default_factory=dict)
     programmes: dict[str, Programme] = field(default_factory=dict)
     types: dict[str, LuminaireType] = field(default_factory=dict)
-    assets: dict[str, Asset] = field(default_factory=dict)
-    devices: dict[str, Device] = field(default_factory=dict)
-    assignments: list[tuple[Assignment, str]] = field(default_factory=list)
-    lines: dict[tuple[str, str], str] = field(default_factory=dict)
+    assets: Draft[Asset] = field(default_factory=lambda: draft(Asset))
+    devices: Draft[Device] = field(default_factory=lambda: draft(Device))
+    assignments: Draft[Assignment] = field(default_factory=lambda: draft(Assignment))
+    assigned_at: list[str] = field(default_factory=list)
+    """Where each assignment stands, ``file:line``."""
+    lines: dict[str, dict[str, str]] = field(default_factory=dict)
+    """By kind and id, where it was first."""
+
+    def known(self, kind: str) -> dict[str, str]:
+        return self.lines.setdefault(kind, {})
 
     def is_new(self, kind: str, cells: Cells, key: str, name: str) -> bool:
         """False, with a problem that names the first line, where ``name`` was taken before."""
-        first = self.lines.setdefault((kind, name), cells.where)
+        first = self.known(kind).setdefault(name, cells.where)
         if first != cells.where:
             cells.problem(key, f"{name!r} is there twice, first at {first}", "give each its own id")
         return first == cells.where
@@ -70,49 +89,52 @@ def parse(
     ``profiles`` are the known profile names; None leaves them unchecked. Raises ConfigurationErrors with at
     most ``problems_max`` lines like ``light_points.csv:57: feeder: 'F99' is no feeder; add it to ...``.
     """
-    draft = _Draft(Problems(problems_max))
-    _refuse_unknown(files, draft.problems)
-    records = {table.file: _records(files, table, draft.problems) for table in schema.FILES}
-    draft.problems.raise_if_any()  # a broken table would only make every reference to it look wrong
+    # A broken table would only make every reference to it look wrong, so it alone is told of.
+    broken, problems = Problems(problems_max), Problems(problems_max)
+    _refuse_unknown(files, broken)
+    found = _Draft(problems)
 
     def cells(table: FileSchema) -> Iterator[Cells]:
-        return (Cells(record, draft.problems) for record in records[table.file])
+        return (Cells(record, problems) for record in _records(files, table, broken))
 
-    for row in cells(schema.AREAS):
-        _area(draft, row)
-    _check_parents(draft, records[schema.AREAS.file])
+    areas = list(_records(files, schema.AREAS, broken))
+    for record in areas:
+        _area(found, Cells(record, problems))
+    _check_parents(found, areas)
     for row in cells(schema.CABINETS):
-        _cabinet(draft, row)
+        _cabinet(found, row)
     for row in cells(schema.FEEDERS):
-        _feeder(draft, row)
+        _feeder(found, row)
     for row in cells(schema.PROGRAMMES):
-        _programme(draft, row)
+        _programme(found, row)
     for row in cells(schema.LUMINAIRE_TYPES):
         kind = luminaire_type(row)
-        if draft.is_new("luminaire type", row, "id", kind.id):
-            draft.types[kind.id] = kind
+        if found.is_new("luminaire type", row, "id", kind.id):
+            found.types[kind.id] = kind
     for row in cells(schema.LIGHT_POINTS):
-        _light_point(draft, row)
+        _light_point(found, row)
     for row in cells(schema.SENSORS):
-        _sensor(draft, row)
+        _sensor(found, row)
     for row in cells(schema.DEVICES):
-        _device(draft, row, profiles)
+        _device(found, row, profiles)
     for row in cells(schema.ASSIGNMENTS):
-        _assignment(draft, row)
-    _refuse_overlaps(draft)
-    _refuse_two_switchings(draft)
-    draft.problems.raise_if_any()
-    return Fleet(
-        areas=tuple(draft.areas.values()),
-        cabinets=tuple(draft.cabinets.values()),
-        feeders=tuple(draft.feeders.values()),
-        programmes=tuple(draft.programmes.values()),
-        assets=tuple(draft.assets.values()),
-        devices=tuple(draft.devices.values()),
-        assignments=tuple(assignment for assignment, _ in draft.assignments),
+        _assignment(found, row)
+    broken.raise_if_any()
+    fleet = Fleet(
+        areas=tuple(found.areas.values()),
+        cabinets=tuple(found.cabinets.values()),
+        feeders=tuple(found.feeders.values()),
+        programmes=tuple(found.programmes.values()),
+        assets=found.assets.table(),
+        devices=found.devices.table(),
+        assignments=found.assignments.table(),
         time_zone=time_zone,
-        luminaire_types=tuple(draft.types.values()),
+        luminaire_types=tuple(found.types.values()),
     )
+    refuse_overlaps(fleet, found.assigned_at, problems)
+    refuse_two_switchings(fleet, found.known("asset"), problems)
+    problems.raise_if_any()
+    return fleet
 
 
 def _refuse_unknown(files: Mapping[str, bytes], problems: Problems) -> None:
@@ -122,7 +144,7 @@ def _refuse_unknown(files: Mapping[str, bytes], problems: Problems) -> None:
         problems.add(name, "", "no file of an inventory", f"known are {', '.join(sorted(known))}")
 
 
-def _records(files: Mapping[str, bytes], table: FileSchema, problems: Problems) -> list[Record]:
+def _records(files: Mapping[str, bytes], table: FileSchema, problems: Problems) -> Iterable[Record]:
     if table.file in files and table.geojson in files:
         problems.add(table.geojson, "", f"{table.file} is there as well", "keep one of the two")
     elif table.geojson in files:
@@ -131,7 +153,7 @@ def _records(files: Mapping[str, bytes], table: FileSchema, problems: Problems) 
         return read_table(files[table.file], table, problems)
     elif table.mandatory:
         problems.add(table.file, "", "the file is missing", f"write it with the header {table.header}")
-    return []
+    return ()
 
 
 def _area(draft: _Draft, row: Cells) -> None:
@@ -170,9 +192,8 @@ def _cabinet(draft: _Draft, row: Cells) -> None:
     area, latitude, longitude = _place(draft, row)
     if draft.is_new("asset", row, "id", name):
         draft.cabinets[name] = Cabinet(name, area, latitude, longitude, row.text("name"))
-        draft.assets[name] = Asset(
-            name, "cabinet", area, latitude, longitude, road=row.text("road"), cabinet=name
-        )
+        road = row.text("road")
+        draft.assets.append(Asset(name, "cabinet", area, latitude, longitude, road=road, cabinet=name))
 
 
 def _feeder(draft: _Draft, row: Cells) -> None:
@@ -234,7 +255,7 @@ def _light_point(draft: _Draft, row: Cells) -> None:
     )
     _check_type(draft, row, asset)
     if draft.is_new("asset", row, "id", name):
-        draft.assets[name] = asset
+        draft.assets.append(asset)
 
 
 def _check_type(draft: _Draft, row: Cells, asset: Asset) -> None:
@@ -263,16 +284,18 @@ def _sensor(draft: _Draft, row: Cells) -> None:
     feeder, phase = _circuit(draft, row) if row.text("feeder") else ("", "")
     cabinet = draft.feeders[feeder].cabinet if feeder in draft.feeders else ""
     if draft.is_new("asset", row, "id", name):
-        draft.assets[name] = Asset(
-            name,
-            "sensor",
-            area,
-            latitude,
-            longitude,
-            road=row.text("road"),
-            cabinet=cabinet,
-            feeder=feeder,
-            phase=phase,
+        draft.assets.append(
+            Asset(
+                name,
+                "sensor",
+                area,
+                latitude,
+                longitude,
+                road=row.text("road"),
+                cabinet=cabinet,
+                feeder=feeder,
+                phase=phase,
+            )
         )
 
 
@@ -283,47 +306,14 @@ def _device(draft: _Draft, row: Cells, profiles: Collection[str] | None) -> None
             "profile", f"{profile!r} is no device profile", f"known are {', '.join(sorted(profiles))}"
         )
     if draft.is_new("device", row, "id", name):
-        draft.devices[name] = Device(name, profile)
+        draft.devices.append(Device(name, profile))
 
 
 def _assignment(draft: _Draft, row: Cells) -> None:
-    device = draft.refer(draft.devices, row, "device", "device", schema.DEVICES.file)
-    asset = draft.refer(draft.assets, row, "asset", "light point, cabinet or sensor", "the inventory")
+    device = draft.refer(draft.known("device"), row, "device", "device", schema.DEVICES.file)
+    asset = draft.refer(draft.known("asset"), row, "asset", "light point, cabinet or sensor", "the inventory")
     start, end = row.instant_ns("from", ALWAYS_FROM), row.instant_ns("to", ALWAYS_TO)
     if start >= end:
         row.problem("to", "the assignment ends before it begins", "let 'to' be later than 'from'")
-    draft.assignments.append((Assignment(device, asset, start, end), row.where))
-
-
-def _refuse_overlaps(draft: _Draft) -> None:
-    """A device is in one place at a time; an asset may carry several devices."""
-    order = sorted(draft.assignments, key=lambda item: (item[0].device, item[0].from_ns))
-    for (before, first), (after, second) in pairwise(order):
-        if before.device == after.device and after.from_ns < before.to_ns:
-            draft.problems.add(
-                second,
-                "from",
-                f"{after.device!r} is already at {before.asset!r} then ({first})",
-                "end the earlier assignment with 'to'",
-            )
-
-
-def _refuse_two_switchings(draft: _Draft) -> None:
-    """A switched phase has one contactor: its lamps can not be due at different times."""
-    first: dict[tuple[str, str], tuple[str, str]] = {}
-    for asset in draft.assets.values():
-        feeder, programme = draft.feeders.get(asset.feeder), draft.programmes.get(asset.programme)
-        if feeder is None or programme is None or not feeder.group_switched:
-            continue
-        dark = [(minute, level == 0) for minute, level in programme.steps]
-        edges = dark if any(off for _, off in dark) else []
-        switching = f"{programme.switch} {programme.on_minute} {programme.off_minute} {edges}"
-        circuit = asset.feeder, asset.phase
-        before, name = first.setdefault(circuit, (switching, asset.id))
-        if before != switching:
-            draft.problems.add(
-                draft.lines["asset", asset.id],
-                "programme",
-                f"phase {asset.phase} of the switched feeder {asset.feeder} has another one at {name!r}",
-                "let all lamps of a switched phase have one switching, or mark the feeder as not switched",
-            )
+    draft.assignments.append(Assignment(device, asset, start, end))
+    draft.assigned_at.append(row.where)

@@ -39,9 +39,8 @@ def decode_text(data: bytes, file: str, problems: Problems) -> str | None:
     if len(data) > BYTES_MAX:
         problems.add(file, "", f"{len(data)} bytes", f"split it: at most {BYTES_MAX} bytes are read")
         return None
-    wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
-        return data.decode("utf-16" if wide else "utf-8-sig")
+        return data.decode(_encoding(data))
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         problems.add(
@@ -53,21 +52,22 @@ def decode_text(data: bytes, file: str, problems: Problems) -> str | None:
         return None
 
 
-def read_table(data: bytes, schema: FileSchema, problems: Problems) -> list[Record]:
-    """All rows of one CSV file; empty lines are skipped, ill-formed ones reported."""
+def read_table(data: bytes, schema: FileSchema, problems: Problems) -> Iterator[Record]:
+    """The rows of one CSV file, one at a time; empty lines are skipped, ill-formed ones reported."""
     text = decode_text(data, schema.file, problems)
     if text is None:
-        return []
+        return
     separator = _separator(text)
-    lines = _csv_lines(text, separator, schema.file, problems)
+    plain = is_plain(text)
+    del text  # of a large city; the lines are decoded again as they are needed
+    lines = _csv_lines(data, separator, schema.file, problems)
     first = next(lines, None)
     if first is None:
         problems.add(f"{schema.file}:1", "", "the file is empty", f"start with the line {schema.header}")
-        return []
+        return
     header = [name.strip().lower() for name in first[1]]
     if not _header_holds(header, schema, problems):
-        return []
-    records = []
+        return
     for line, cells in lines:
         where = f"{schema.file}:{line}"
         if not any(cell.strip() for cell in cells):
@@ -76,14 +76,20 @@ def read_table(data: bytes, schema: FileSchema, problems: Problems) -> list[Reco
             problems.add(where, "", f"{len(cells)} cells, the header has {len(header)}", "add or quote cells")
             continue
         values = {name: clean_text(cell) for name, cell in zip(header, cells, strict=True)}
-        if is_readable(values, where, problems):
-            records.append(Record(where, values, decimal_comma=separator != ","))
-    return records
+        if plain or is_readable(values, where, problems):
+            yield Record(where, values, decimal_comma=separator != ",")
 
 
 def clean_text(text: str) -> str:
     """NFC, trimmed, inner runs of white space made one space."""
+    if text.isascii() and text.isalnum():
+        return text  # most cells
     return " ".join(unicodedata.normalize("NFC", text).split())
+
+
+def is_plain(text: str) -> bool:
+    """Whether nothing in a whole file could make a cell unreadable; most files are so."""
+    return not (_CONTROL.search(text) or _TCVN3.search(text) or _VNI.search(text))
 
 
 def is_readable(values: dict[str, str], where: str, problems: Problems) -> bool:
@@ -106,9 +112,10 @@ def _separator(text: str) -> str:
     return max(",;\t", key=header.count)
 
 
-def _csv_lines(text: str, separator: str, file: str, problems: Problems) -> Iterator[tuple[int, list[str]]]:
+def _csv_lines(data: bytes, separator: str, file: str, problems: Problems) -> Iterator[tuple[int, list[str]]]:
     """(line on which the row starts, cells); a quote left open ends the reading."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    text = io.TextIOWrapper(io.BytesIO(data), encoding=_encoding(data), newline="")
+    reader = csv.reader(text, delimiter=separator, strict=True)
     start = 1
     try:
         for cells in reader:
@@ -116,6 +123,10 @@ def _csv_lines(text: str, separator: str, file: str, problems: Problems) -> Iter
             start = reader.line_num + 1
     except csv.Error as error:
         problems.add(f"{file}:{start}", "", f"not CSV: {error}", "close the quote or double it inside text")
+
+
+def _encoding(data: bytes) -> str:
+    return "utf-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
 
 
 def _header_holds(header: list[str], schema: FileSchema, problems: Problems) -> bool:

@@ -21,7 +21,7 @@ class JournalOptions:
     keep_bytes: int = 20 << 30
     bytes_max: int = 0
     disk_free_bytes_min: int = 0
-    recent_bytes_max: int = 8 << 20
+    recent_bytes_max: int = 4 << 20
     group_bytes_max: int = 8 << 20
     pending_bytes_max: int = 64 << 20
 

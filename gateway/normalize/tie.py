@@ -13,15 +13,15 @@ import numpy as np
 from gateway.model import Bools, Int32s, Int64s
 
 RING: Final = 8
-_NEVER: Final = int(np.iinfo(np.int64).min)
+_NEVER: Final = -(2**62)
 
 
 class TieBreak:
-    """Per device a ring of the latest time spans [start, end) taken; ``end`` is where the next one goes."""
+    """Per device a ring of the latest time spans [start, start + taken); the next one goes behind."""
 
     def __init__(self, devices: int) -> None:
         self._start = np.full((devices, RING), _NEVER, dtype=np.int64)
-        self._end = np.full((devices, RING), _NEVER, dtype=np.int64)
+        self._taken = np.zeros((devices, RING), dtype=np.int32)
         self._next = np.zeros(devices, dtype=np.int8)
         self._latest = np.full(devices, _NEVER, dtype=np.int64)  # no span of the device reaches beyond
 
@@ -30,7 +30,7 @@ class TieBreak:
         ties = TieBreak(len(before))
         known = before >= 0
         ties._start[known] = self._start[before[known]]
-        ties._end[known] = self._end[before[known]]
+        ties._taken[known] = self._taken[before[known]]
         ties._next[known] = self._next[before[known]]
         ties._latest[known] = self._latest[before[known]]
         return ties
@@ -53,8 +53,8 @@ class TieBreak:
     def _enter(self, device: Int32s, time_ns: Int64s) -> None:
         """Readings of devices that are all different, each later than all its device had before."""
         slot = self._next[device]
-        self._start[device, slot] = time_ns
-        self._end[device, slot] = self._latest[device] = time_ns + 1
+        self._start[device, slot], self._taken[device, slot] = time_ns, 1
+        self._latest[device] = time_ns + 1
         self._next[device] = (slot + 1) % RING
 
     def _looked_at(self, device: Int32s, time_ns: Int64s) -> Int64s:
@@ -63,9 +63,8 @@ class TieBreak:
         d, t = device[order], time_ns[order]
         tied = np.zeros(n, dtype=np.bool_)
         tied[order[1:]] = (d[1:] == d[:-1]) & (t[1:] == t[:-1])
-        tied |= ((time_ns[:, None] >= self._start[device]) & (time_ns[:, None] < self._end[device])).any(
-            axis=1
-        )
+        after_ns = time_ns[:, None] - self._start[device]
+        tied |= ((after_ns >= 0) & (after_ns < self._taken[device])).any(axis=1)
         if not tied.any():
             self._take(device, time_ns)
             return time_ns
@@ -92,22 +91,23 @@ class TieBreak:
         late: Bools = rank >= np.repeat(counts, counts) - RING
         slot = (self._next[d] + rank) % RING
         self._start[d[late], slot[late]] = t[late]
-        self._end[d[late], slot[late]] = t[late] + 1
+        self._taken[d[late], slot[late]] = 1
         np.maximum.at(self._latest, d, t + 1)
         self._next[d[first]] = (self._next[d[first]] + counts) % RING
 
     def _one(self, row: int, time_ns: int) -> int:
-        starts, ends = self._start[row].tolist(), self._end[row].tolist()
+        starts = self._start[row].tolist()
+        ends = [start + taken for start, taken in zip(starts, self._taken[row].tolist(), strict=True)]
         for slot in range(RING):
             if starts[slot] <= time_ns < ends[slot]:
                 free = ends[slot]
                 while (other := _span_at(starts, ends, free)) >= 0:
                     free = ends[other]
-                self._end[row, slot] = free + 1
+                self._taken[row, slot] = free + 1 - starts[slot]
                 self._latest[row] = max(int(self._latest[row]), free + 1)
                 return int(free)
         slot = int(self._next[row])
-        self._start[row, slot], self._end[row, slot] = time_ns, time_ns + 1
+        self._start[row, slot], self._taken[row, slot] = time_ns, 1
         self._latest[row] = max(int(self._latest[row]), time_ns + 1)
         self._next[row] = (slot + 1) % RING
         return time_ns

@@ -5,7 +5,9 @@ Never does IO and never loops over readings.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -22,6 +24,8 @@ INTEGER_END = 2.0**63
 FLAG_TEXTS_MAX = 10_000
 CONTROL_CHARACTERS = r"[\p{Cc}\u2028\u2029]"
 REPLACEMENT = "\ufffd"
+SAFE = re.compile(r"[A-Za-z0-9_.:-]+")
+"""Device ids that need no escape: those of the inventory."""
 
 Objects = npt.NDArray[np.object_]
 
@@ -57,14 +61,47 @@ def _joined(group: Sequence[ReadingBatch]) -> ReadingBatch:
 
 
 class Places:
-    """Names of devices, and the area and feeder of the asset each served, as arrays by row."""
+    """Names of devices, and the area and feeder of the asset each served, by row."""
 
     def __init__(self, fleet: Fleet) -> None:
         self.fleet = fleet
-        self.devices: Objects = _objects([device.id for device in fleet.devices])
         # BENCH is -1, so the entry behind the last asset is what a device without an asset gets.
-        self.areas: Objects = _objects([*(asset.area for asset in fleet.assets), BENCH_AREA])
-        self.feeders: Objects = _objects([*(asset.feeder or None for asset in fleet.assets), None])
+        area, feeder = fleet.asset_table.words("area"), fleet.asset_table.words("feeder")
+        self._areas, self._feeders = (*area.words, BENCH_AREA), (*feeder.words, "")
+        self._area_codes = np.append(area.codes, len(area.words))
+        self._feeder_codes = np.append(feeder.codes, len(feeder.words))
+
+    def devices(self, device: Int32s) -> Objects:
+        """object[n]: names of devices."""
+        return _objects(self.fleet.device_ids(device))
+
+    def areas(self, asset: Int32s) -> Objects:
+        """object[n]: area of each asset row."""
+        return _spread(self._areas, self._area_codes[asset])
+
+    def feeders(self, asset: Int32s) -> Objects:
+        """object[n]: feeder of each asset row, None where it has none."""
+        return _spread([name or None for name in self._feeders], self._feeder_codes[asset])
+
+    @cached_property
+    def names(self) -> pl.Series:
+        """String[devices]: the names of all devices, escaped for line protocol."""
+        safe = SAFE.fullmatch
+        names = self.fleet.device_table.ids("id").tolist()
+        return pl.Series([name if safe(name) else tag(name) for name in names], dtype=pl.String)
+
+    @cached_property
+    def kinds(self) -> list[tuple[str, str]]:
+        """(area, feeder) that assets have, and the bench, each once."""
+        pairs = np.stack((self._area_codes, self._feeder_codes))
+        kinds, self._kind_of = np.unique(pairs, axis=1, return_inverse=True)
+        return [(self._areas[area], self._feeders[feeder]) for area, feeder in kinds.T.tolist()]
+
+    def kind_of(self, asset: Int32s) -> Int64s:
+        """Number in ``kinds`` of each asset row."""
+        assert self.kinds
+        found: Int64s = self._kind_of.ravel()[asset]
+        return found
 
     def assets(self, batch: ReadingBatch) -> Int32s:
         """Asset row of each reading at its event time; BENCH where there is none."""
@@ -75,6 +112,11 @@ def _objects(items: Sequence[str | None]) -> Objects:
     array = np.empty(len(items), dtype=object)
     array[:] = items
     return array
+
+
+def _spread(words: Sequence[str | None], codes: Int32s) -> Objects:
+    found: Objects = _objects(words)[codes]
+    return found
 
 
 class Flags:
@@ -134,6 +176,11 @@ def labels(codes: npt.NDArray[np.float64], of: Sequence[str]) -> pl.Series:
     return column.set(pl.Series(~known), None) if not known.all() else column
 
 
-def identity(device: Int32s, asset: Int32s, assets: int) -> Int64s:
-    """One number for each (device row, asset row)."""
-    return device.astype(np.int64) * (assets + 1) + (asset.astype(np.int64) + 1)
+def tag(text: str) -> str:
+    """A measurement, tag key or tag value, escaped. What can not be escaped becomes U+FFFD.
+
+    Tags come from files of the operator, so this is the last line of defence, not the first. A backslash
+    has no escape there: before a comma, or at the end, it would swallow the next character.
+    """
+    safe = "".join(c if (c.isprintable() and c != "\\") else REPLACEMENT for c in text)
+    return safe.replace(",", "\\,").replace("=", "\\=").replace(" ", "\\ ")

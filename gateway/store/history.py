@@ -15,7 +15,8 @@ import numpy as np
 
 from gateway.errors import StoreError
 from gateway.model import Field, FieldKind, ProfileSpec, nanoseconds
-from gateway.store.line_protocol import FIELD_NAME, tag
+from gateway.store.block import tag
+from gateway.store.line_protocol import FIELD_NAME
 from gateway.store.outcome import Sample, Value
 
 SAMPLES_MAX: Final = 200_000

@@ -20,14 +20,12 @@ from gateway.fleet import Fleet
 from gateway.model import Bools, Field, FieldKind, Float64s, Int32s, Int64s, ProfileSpec, ReadingBatch
 from gateway.store.block import (
     INTEGER_END,
-    REPLACEMENT,
     Flags,
-    Objects,
     Places,
     blocks,
     clean,
-    identity,
     labels,
+    tag,
 )
 
 FIELD_NAME: Final = re.compile(r"[a-z][a-z0-9_]*")
@@ -39,8 +37,6 @@ PROFILES_MAX = 1000
 EXPRESSIONS_MAX = 256
 """Compiled lines kept for a profile, one for each set of columns with holes."""
 CSV_LINES_MIN = 1000
-SPARE_SERIES = 4096
-"""Series kept for a profile beyond two a device, for devices that move while old readings come in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +155,7 @@ class _ProfileLines:
         holes = np.asarray(~finite.all(axis=1), np.bool_)
         doubtful = not self._numbers_only and bool(block.quality.any())
         columns = [
-            pl.Series("series", self._series.of(block).tolist(), dtype=pl.String),
+            *self._series.of(block),
             pl.Series("time", block.time_ns),
             pl.Series("received", block.received_ns),
             *(self._number(i, block.values[i], finite[i], bool(holes[i])) for i in range(len(finite))),
@@ -195,8 +191,8 @@ class _ProfileLines:
 
     def _expression(self, doubtful: bool, holes: Sequence[bool]) -> pl.Expr:
         """One format over all columns: what is never null in a block has its place in the pattern itself."""
-        pattern = "{} received_at={}i"
-        columns = [pl.col("series"), pl.col("received")]
+        pattern = "{}{}{} received_at={}i"
+        columns = [pl.col("before"), pl.col("device"), pl.col("after"), pl.col("received")]
         for i, field in enumerate(self.profile.numeric):
             if self._quoted(field):
                 pattern += "{}"
@@ -212,51 +208,30 @@ class _ProfileLines:
 
 
 class _SeriesNames:
-    """Measurement and tags of each (device, asset) seen, written once."""
+    """Measurement and tags of a reading in three parts: what is before the device's name, the name, the rest.
+
+    The first and the last depend on area and feeder only; so no name of a series is ever kept whole.
+    """
 
     def __init__(self, profile: ProfileSpec, places: Places) -> None:
-        self._profile = profile
         self._places = places
-        self._names = np.empty(0, dtype=object)
-        self._identity = np.empty(0, dtype=np.int64)
-        self._slot = np.full(len(places.devices), -1, dtype=np.int64)
-        self._names_max = 2 * len(places.devices) + SPARE_SERIES
+        ends = [_ends(profile, area, feeder) for area, feeder in places.kinds]
+        self._before = pl.Series("before", [before for before, _ in ends], dtype=pl.String)
+        self._after = pl.Series("after", [after for _, after in ends], dtype=pl.String)
 
-    def of(self, block: ReadingBatch) -> Objects:
-        """object[n]: the escaped series of each reading."""
-        if len(self._names) > self._names_max:
-            self._names, self._identity = self._names[:0], self._identity[:0]
-            self._slot[:] = -1
-        asset = self._places.assets(block)
-        wanted = identity(block.device, asset, len(self._places.fleet.assets))
-        slot = self._slot[block.device]
-        new = slot < 0
-        new[~new] = self._identity[slot[~new]] != wanted[~new]
-        if new.any():
-            slot[new] = self._add(wanted[new], block.device[new], asset[new])
-        return self._names[slot]
+    def of(self, block: ReadingBatch) -> tuple[pl.Series, pl.Series, pl.Series]:
+        """String[n] each, escaped."""
+        kind = pl.Series(self._places.kind_of(self._places.assets(block)))
+        device = self._places.names.gather(pl.Series(block.device)).alias("device")
+        return self._before.gather(kind), device, self._after.gather(kind)
 
-    def _add(self, wanted: Int64s, device: Int32s, asset: Int32s) -> Int64s:
-        fresh, first, inverse = np.unique(wanted, return_index=True, return_inverse=True)
-        start = len(self._names)
-        names = [self._name(int(device[i]), int(asset[i])) for i in first]
-        added = np.empty(len(names), dtype=object)
-        added[:] = names
-        self._names = np.concatenate((self._names, added))
-        self._identity = np.concatenate((self._identity, fresh))
-        self._slot[device[first]] = start + np.arange(len(first))
-        return start + inverse
 
-    def _name(self, device: int, asset: int) -> str:
-        tags = {
-            "device": self._places.devices[device],
-            "area": self._places.areas[asset],
-            "feeder": self._places.feeders[asset],
-            "profile": self._profile.name,
-            **dict(self._profile.tags),
-        }
-        written = [f"{tag(key)}={tag(tags[key])}" for key in sorted(tags) if tags[key]]
-        return ",".join([tag(self._profile.device_class), *written])
+def _ends(profile: ProfileSpec, area: str, feeder: str) -> tuple[str, str]:
+    """What stands before and after a device's name; tags are in order of their keys."""
+    own = {"area": area, "feeder": feeder, "profile": profile.name, **dict(profile.tags)}
+    tags = [(key, f"{tag(key)}={tag(own[key])}") for key in sorted(own) if own[key]]
+    before = [tag(profile.device_class), *(text for key, text in tags if key < "device"), "device="]
+    return ",".join(before), "".join(f",{text}" for key, text in tags if key > "device")
 
 
 def check_names(profile: ProfileSpec) -> None:
@@ -277,16 +252,6 @@ def check_names(profile: ProfileSpec) -> None:
         if key in SERIES_TAGS | fields | RESERVED or not FIELD_NAME.fullmatch(key):
             remedy = "use small letters, digits and _, and a name no field or other tag has"
             raise ConfigurationError(f"profile {profile.name}", f"tag {key}", "no tag name", remedy)
-
-
-def tag(text: str) -> str:
-    """A measurement, tag key or tag value, escaped. What can not be escaped becomes U+FFFD.
-
-    Tags come from files of the operator, so this is the last line of defence, not the first. A backslash
-    has no escape there: before a comma, or at the end, it would swallow the next character.
-    """
-    safe = "".join(c if (c.isprintable() and c != "\\") else REPLACEMENT for c in text)
-    return safe.replace(",", "\\,").replace("=", "\\=").replace(" ", "\\ ")
 
 
 def _number(field: Field, column: pl.Expr) -> tuple[str, pl.Expr]:

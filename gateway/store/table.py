@@ -151,9 +151,9 @@ def _arrays(block: ReadingBatch, places: Places) -> dict[str, npt.NDArray[Any]]:
     arrays: dict[str, npt.NDArray[Any]] = {
         "time": block.time_ns.astype("datetime64[ns]"),
         "received_at": block.received_ns.astype("datetime64[ns]"),
-        "device": places.devices[block.device],
-        "area": places.areas[asset],
-        "feeder": places.feeders[asset],
+        "device": places.devices(block.device),
+        "area": places.areas(asset),
+        "feeder": places.feeders(asset),
         "quality": Flags(block.profile).of(block.quality),
     }
     for field, row in zip(block.profile.numeric, block.values, strict=True):

@@ -17,7 +17,7 @@ from gateway.inventory.parser import parse
 from gateway.model import nanoseconds
 from simulators.astronomy import HOUR_NS, MINUTE_NS, SECOND_NS
 from simulators.city import inventory
-from simulators.connection import PublisherOptions
+from simulators.connection import QUEUE_MAX, PublisherOptions
 from simulators.fault import parse_faults
 from simulators.fleet_publisher import FleetPublisher, publish
 from simulators.simulation import Simulation
@@ -171,13 +171,13 @@ async def test_stopping_while_the_broker_is_away_ends_and_says_what_was_lost(
     publisher = FleetPublisher(city(profiles, lamps=200), SteppedClock(NIGHT + HOUR_NS // 2), how)
     stop = asyncio.Event()
     running = asyncio.create_task(publisher.run(stop))
-    await reached(lambda: publisher.figures.last_error and publisher.figures.pending >= 1000)
+    await reached(lambda: publisher.figures.last_error and publisher.figures.pending >= QUEUE_MAX)
     stop.set()
     async with asyncio.timeout(10):
         figures = await running
     assert figures.sent == 0
     assert figures.dropped > 0
-    assert figures.pending == 1000
+    assert figures.pending == QUEUE_MAX
 
 
 async def test_each_device_can_have_its_own_user(mosquitto_with: Any, profiles: dict[str, Profile]) -> None:

@@ -219,8 +219,7 @@ def test_a_large_block_has_the_same_lines_as_small_ones() -> None:
     assert whole.body == b"".join(single)
 
 
-def test_series_cache_is_bounded_while_devices_move(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.store.line_protocol.SPARE_SERIES", 0)
+def test_a_device_that_moves_has_the_series_of_each_place() -> None:
     city = fleet(
         assignments=[Assignment("L0", f"P{i % 4}", START_NS + i, START_NS + i + 1) for i in range(64)]
     )
@@ -228,3 +227,5 @@ def test_series_cache_is_bounded_while_devices_move(monkeypatch: pytest.MonkeyPa
     for i in range(64):
         lines = writer.lines([batch(profile(), [[1, 1, 1, 1]], time_ns=[START_NS + i])])
         assert parse(lines.line(0)).tags.get("feeder") == ("F 1" if i % 4 else None)
+    both = writer.lines([batch(profile(), [[1, 1, 1, 1]] * 3, time_ns=[START_NS + i for i in (1, 0, 5)])])
+    assert [parse(both.line(i)).tags.get("feeder") for i in range(3)] == ["F 1", None, "F 1"]

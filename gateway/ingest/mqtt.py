@@ -161,9 +161,8 @@ class Mqtt5Reception(Reception):
     async def _linger(self, link: Link) -> None:
         """Soon after the last block, wait a little while more keeps coming: blocks grow under load.
 
-        Where nothing more comes the broker may be waiting for our acknowledgements. Where more came to the end,
-        nothing is read for the whole of the next time but a last look: each packet the broker writes would
-        wake us.
+        Where nothing more comes the broker may be waiting for our acknowledgements. Where more came to the
+        end, nothing is read for the whole of the next time but a last look: each packet would wake us.
         """
         due_ns = self._taken_ns + int(self.options.linger_ms * 1e6)
         nap_s = LOOK_S

@@ -21,7 +21,7 @@ from gateway.control.protocol import SOCKET_NAME
 from gateway.control.server import ControlServer
 from gateway.data_directory import DataDirectory
 from gateway.deliveries import Deliveries
-from gateway.embedded_broker import EmbeddedBroker
+from gateway.embedded_broker import broker_url
 from gateway.errors import StoreError
 from gateway.feed import FedIntake, Feed
 from gateway.followers import AlarmFollower, StoreFollower, unpack_snapshot
@@ -66,7 +66,7 @@ class Gateway:
     async def open(self, stack: AsyncExitStack) -> None:
         """Set everything up; what was set up is torn down by ``stack``, also if this fails half way."""
         await self._open_files(stack)
-        await self._open_broker(stack)
+        self.broker_url = await broker_url(self.settings, stack)
         await self._open_followers(stack)
         await self._open_intake(stack)
         await self._open_deliveries(stack)
@@ -80,14 +80,6 @@ class Gateway:
         self.database, self.journal = self.files.database, self.files.journal
         self.configurations, self.start = self.files.configurations, self.files.start
         await self.files.put_in_force(packed)
-
-    async def _open_broker(self, stack: AsyncExitStack) -> None:
-        own = self.settings.mqtt
-        if not own.url:
-            broker = EmbeddedBroker(self.settings.gateway.data_dir, own.embedded_port, own.payload_bytes_max)
-            await broker.start()
-            stack.push_async_callback(broker.close)
-            self.broker_url = broker.url
 
     # --- followers ----------------------------------------------------------------------------------
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 from iotcore import Broker
 
 from gateway.errors import GatewayError
+from gateway.sections import Settings
 
 HOST = "127.0.0.1"
 
@@ -68,6 +70,17 @@ class EmbeddedBroker:
     async def close(self) -> None:
         if self._broker is not None:
             await asyncio.to_thread(self._broker.stop)
+
+
+async def broker_url(settings: Settings, stack: AsyncExitStack) -> str:
+    """Of the broker that is set, or of an embedded one, which ``stack`` ends."""
+    own = settings.mqtt
+    if own.url:
+        return own.url
+    broker = EmbeddedBroker(settings.gateway.data_dir, own.embedded_port, own.payload_bytes_max)
+    await broker.start()
+    stack.push_async_callback(broker.close)
+    return broker.url
 
 
 def _free_port() -> int:

@@ -14,10 +14,9 @@ from typing import Any, Final
 from gateway import ledger
 from gateway.clock import Clock
 from gateway.data_directory import DataDirectory
-from gateway.errors import JournalCorrupt
 from gateway.failpoints import Failpoint, passing
 from gateway.ingest.options import IngestFigures
-from gateway.intake import READ_BYTES, TAIL_RECORDS, past_contact
+from gateway.intake import past_contact, tail
 from gateway.journal.record import Kind, Record, decode_arrival, decode_session, encode_arrival
 from gateway.journal.segments import SegmentJournal
 from gateway.link import Again, Append, Configure, Hello, Link, Messages, Order, Report, Vitals, identity
@@ -134,16 +133,8 @@ class UpwardJournal:
 
 def newest_identities(journal: SegmentJournal) -> tuple[bytes, ...]:
     """Of the newest blocks and session events; replayed blocks may come twice and are left out."""
-    found: deque[Record] = deque(maxlen=NEWEST_MAX)
-    at = max(journal.first, journal.next - TAIL_RECORDS)
-    while at < journal.next:
-        try:
-            records = journal.read(at, bytes_max=READ_BYTES)
-        except JournalCorrupt as damage:
-            at = damage.resume
-            continue
-        found.extend(record for record in records if record.kind in {Kind.MESSAGES, Kind.SESSION})
-        at = records[-1].sequence + 1
+    kinds = {Kind.MESSAGES, Kind.SESSION}
+    found = deque((record for record in tail(journal) if record.kind in kinds), maxlen=NEWEST_MAX)
     orders: list[Messages | Append] = []
     for record in found:
         if record.kind is Kind.SESSION:

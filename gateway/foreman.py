@@ -22,7 +22,7 @@ from gateway.control.client import ControlClient, GatewayNotRunning
 from gateway.control.protocol import SOCKET_NAME
 from gateway.control.server import ControlServer
 from gateway.data_directory import claim
-from gateway.embedded_broker import EmbeddedBroker
+from gateway.embedded_broker import broker_url
 from gateway.errors import JournalError, OrderRefused
 from gateway.http import HttpServer
 from gateway.ingest.contact import Contact, Moment
@@ -70,7 +70,7 @@ class Foreman:
         directory = self.settings.gateway.data_dir
         stack.enter_context(DirectoryLock(directory))
         claim(directory, workers=self.settings.gateway.workers)
-        await self._open_broker(stack)
+        self.broker_url = await broker_url(self.settings, stack)
         await self._open_workers(stack)
         await self._open_reception(stack)
         await self._open_doors(stack)
@@ -83,14 +83,6 @@ class Foreman:
         workers = self.settings.gateway.workers
         partition = Partition(self.configuration.fleet, workers)
         self._divider = Divider((own.telemetry_topic, own.status_topic), partition.of_device, workers)
-
-    async def _open_broker(self, stack: AsyncExitStack) -> None:
-        own = self.settings.mqtt
-        if not own.url:
-            broker = EmbeddedBroker(self.settings.gateway.data_dir, own.embedded_port, own.payload_bytes_max)
-            await broker.start()
-            stack.push_async_callback(broker.close)
-            self.broker_url = broker.url
 
     # --- workers --------------------------------------------------------------------------------------
 

@@ -6,7 +6,6 @@ Never parses an argument list itself.
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,10 +30,8 @@ def group(commands: Commands, name: str, text: str) -> Commands:
 
 def config(parser: argparse.ArgumentParser) -> None:
     """``-c FILE``."""
-    default = os.environ.get("CITYLIGHT_CONFIG", "citylight.toml")
-    parser.add_argument(
-        "-c", "--config", type=Path, default=Path(default), metavar="FILE", help=f"({default})"
-    )
+    default = settings.default_file()
+    parser.add_argument("-c", "--config", type=Path, default=default, metavar="FILE", help=f"({default})")
 
 
 def as_json(parser: argparse.ArgumentParser) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 from gateway import ledger, wiring
@@ -18,6 +18,7 @@ from gateway.ingest.contact import Contact, Moment, PastContact
 from gateway.ingest.options import IngestFigures
 from gateway.journal.record import (
     Kind,
+    Record,
     decode_session,
     decode_tick,
     encode_arrival,
@@ -131,9 +132,8 @@ class Intake:
         await self._journal.append(Kind.SESSION, [encode_session(event)])
 
 
-def past_contact(journal: SegmentJournal) -> PastContact:
-    """From the journal's tail."""
-    past = PastContact()
+def tail(journal: SegmentJournal) -> Iterator[Record]:
+    """The newest TAIL_RECORDS of a journal, as far as they can be read."""
     at = max(journal.first, journal.next - TAIL_RECORDS)
     while at < journal.next:
         try:
@@ -141,10 +141,16 @@ def past_contact(journal: SegmentJournal) -> PastContact:
         except JournalCorrupt as damage:
             at = damage.resume
             continue
-        for record in records:
-            if record.kind is Kind.TICK:
-                past.take(decode_tick(record.payload))
-            elif record.kind is Kind.SESSION:
-                past.take(decode_session(record.payload))
+        yield from records
         at = records[-1].sequence + 1
+
+
+def past_contact(journal: SegmentJournal) -> PastContact:
+    """From the journal's tail."""
+    past = PastContact()
+    for record in tail(journal):
+        if record.kind is Kind.TICK:
+            past.take(decode_tick(record.payload))
+        elif record.kind is Kind.SESSION:
+            past.take(decode_session(record.payload))
     return past

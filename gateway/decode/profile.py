@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import ValidationError
@@ -25,6 +25,8 @@ from gateway.model import FieldKind, ProfileSpec
 
 TOML_CHARACTERS_MAX: Final = 256 * 1024
 RESERVED_FIELDS: Final = frozenset({"time", "received_at", "quality", "device", "area", "feeder", "profile"})
+
+_Root = TypeVar("_Root", bound=schema.Table)
 
 Complaint = Callable[[str, str, str], ConfigurationError]
 """(key, problem, remedy) -> the error to raise, with the file's name filled in."""
@@ -80,7 +82,7 @@ class Profile:
 
 def load(text: str, file: str) -> Profile:
     """The profile that ``text`` (TOML) describes; ``file`` is named in errors. Raises ConfigurationError."""
-    table = _table(text, file)
+    table = table_of(text, file, schema.ProfileTable)
 
     def complain(key: str, problem: str, remedy: str) -> ConfigurationError:
         return ConfigurationError(file, key, problem, remedy, line=line_of(text, key))
@@ -128,11 +130,10 @@ def load(text: str, file: str) -> Profile:
     )
 
 
-def _table(text: str, file: str) -> schema.ProfileTable:
+def table_of(text: str, file: str, root: type[_Root]) -> _Root:
+    """The whole of a TOML file, shape and types checked; raises ConfigurationError with the first mistake."""
     if len(text) > TOML_CHARACTERS_MAX:
-        raise ConfigurationError(
-            file, "", f"is longer than {TOML_CHARACTERS_MAX} characters", "split it into several profiles"
-        )
+        raise ConfigurationError(file, "", f"is longer than {TOML_CHARACTERS_MAX} characters", "split it")
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -140,17 +141,13 @@ def _table(text: str, file: str) -> schema.ProfileTable:
     except RecursionError:
         raise ConfigurationError(file, "", "is nested too deep", "write plain tables") from None
     try:
-        return schema.ProfileTable.model_validate(document)
+        return root.model_validate(document)
     except ValidationError as error:
-        raise first_mistake(error, document, text, file) from None
+        raise _first_mistake(error, document, text, file, root) from None
 
 
-def first_mistake(
-    error: ValidationError,
-    document: dict[str, Any],
-    text: str,
-    file: str,
-    root: type[schema.Table] = schema.ProfileTable,
+def _first_mistake(
+    error: ValidationError, document: dict[str, Any], text: str, file: str, root: type[schema.Table]
 ) -> ConfigurationError:
     """The first thing pydantic found, said in the file's own words."""
     first = error.errors(include_url=False, include_input=False)[0]

@@ -6,15 +6,14 @@ Every mistake is a ConfigurationError with file, key and remedy. Never reads a f
 from __future__ import annotations
 
 import math
-import tomllib
 from datetime import date
 from itertools import pairwise
 from typing import Annotated, Literal
 
-from pydantic import Field, Strict, ValidationError
+from pydantic import Field, Strict
 
 from gateway.decode.lines import line_of
-from gateway.decode.profile import TOML_CHARACTERS_MAX, Complaint, first_mistake
+from gateway.decode.profile import Complaint, table_of
 from gateway.decode.schema import FiniteFloat, Identifier, Name, Table
 from gateway.errors import ConfigurationError
 from gateway.model import Severity
@@ -62,16 +61,7 @@ _AIR, _NOISE = ("index", "particles", "points", "grade"), ("limit",)
 
 def read(text: str, file: str) -> Regulation:
     """The regulation that ``text`` describes; raises ConfigurationError."""
-    if len(text) > TOML_CHARACTERS_MAX:
-        raise ConfigurationError(file, "", f"is longer than {TOML_CHARACTERS_MAX} characters", "shorten it")
-    try:
-        document = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise ConfigurationError(file, "", f"is not TOML: {error}", "mend the line it names") from None
-    try:
-        table = RegulationTable.model_validate(document)
-    except ValidationError as error:
-        raise first_mistake(error, document, text, file, RegulationTable) from None
+    table = table_of(text, file, RegulationTable)
     air: list[AirEdition] = []
     noise: list[NoiseEdition] = []
     needed = _AIR if table.kind == "air_quality_index" else _NOISE

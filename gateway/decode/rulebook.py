@@ -6,15 +6,12 @@ with file and line. Never judges a reading, never reads a file.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, TypeVar
 
-from pydantic import ValidationError
-
 from gateway.decode.lines import line_of
-from gateway.decode.profile import TOML_CHARACTERS_MAX, Complaint, Profile, first_mistake
+from gateway.decode.profile import Complaint, Profile, table_of
 from gateway.decode.rules import RuleKey, check_exceptions, compile_rule, key_of, within
 from gateway.decode.schema import OverrideTable, RulebookTable, RuleTable, WatchTable
 from gateway.decode.values import ProfileField
@@ -36,7 +33,7 @@ def apply(text: str, profiles: Sequence[Profile], fleet: Fleet, file: str = FILE
     def complain(key: str, problem: str, remedy: str) -> ConfigurationError:
         return ConfigurationError(file, key, problem, remedy, line=line_of(text, key))
 
-    book = _table(text, file)
+    book = table_of(text, file, RulebookTable)
     by_name = {profile.name: profile for profile in profiles}
     tables = {name: {key_of(table): table for table in p.rule_tables} for name, p in by_name.items()}
     watches = {name: {table.type: table for table in p.watch_tables} for name, p in by_name.items()}
@@ -81,26 +78,13 @@ def _extended(profile: Profile, rules: Sequence[Rule], watches: Sequence[Watch])
 
 def practice(text: str, defaults: Mapping[str, float], file: str = FILE) -> dict[str, float]:
     """``defaults`` with what the table ``[practice]`` says otherwise; raises ConfigurationError."""
-    written = _table(text, file).practice
+    written = table_of(text, file, RulebookTable).practice
     for key in written:
         if key not in defaults:
             name = f"practice.{key}"
             remedy = f"known are {', '.join(defaults)}"
             raise ConfigurationError(file, name, "is no number of practice", remedy, line=line_of(text, name))
     return {key: type(default)(written.get(key, default)) for key, default in defaults.items()}
-
-
-def _table(text: str, file: str) -> RulebookTable:
-    if len(text) > TOML_CHARACTERS_MAX:
-        raise ConfigurationError(file, "", f"is longer than {TOML_CHARACTERS_MAX} characters", "shorten it")
-    try:
-        document = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise ConfigurationError(file, "", f"is not TOML: {error}", "mend the line it names") from None
-    try:
-        return RulebookTable.model_validate(document)
-    except ValidationError as error:
-        raise first_mistake(error, document, text, file, RulebookTable) from None
 
 
 def _fields(profile: Profile) -> Mapping[str, ProfileField]:

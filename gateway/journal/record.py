@@ -1,6 +1,6 @@
 """What a journal is made of. In: values of ``model``. Out: framed bytes, and records parsed back from them.
 
-Also the ``Journal`` protocol the followers read from, and journal time. Never touches a file, a clock or a
+Also the ``Journal`` protocol the followers read from. Never touches a file, a clock or a
 loop; what it can not read it says by a typed error or a ``Stretch`` that names where and why it stopped.
 """
 
@@ -280,31 +280,3 @@ class Journal(Protocol):
     async def close(self) -> None:
         """Write what is pending and end."""
         ...
-
-
-# --- journal time -----------------------------------------------------------------------------------
-
-
-@dataclass(slots=True)
-class JournalTime:
-    """Time that only ticks move (decision D5): a wall clock that jumps moves nothing.
-
-    ``ns`` is all of it, ``drained_ns`` the part between two ticks that were both connected and drained:
-    silence is counted in the latter. The fields are plain, so that a snapshot can hold and restore them.
-    """
-
-    ns: int = 0
-    drained_ns: int = 0
-    boot_id: bytes = b""
-    elapsed_ns: int = 0
-    drained: bool = False
-
-    def advance(self, tick: Tick) -> int:
-        """Take the next tick; nanoseconds by which ``ns`` moved: never negative, 0 across a boot, no cap."""
-        step = max(0, tick.elapsed_ns - self.elapsed_ns) if tick.boot_id == self.boot_id else 0
-        drained = tick.connected and tick.drained
-        self.ns += step
-        if drained and self.drained:
-            self.drained_ns += step
-        self.boot_id, self.elapsed_ns, self.drained = tick.boot_id, tick.elapsed_ns, drained
-        return step

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from exemplars import RAISED
 
 from gateway import wiring
 from gateway.alarm.repair import Repairs
-from gateway.alarms import Alarm, AlarmState
+from gateway.alarms import AlarmState
 from gateway.cli import main
 from gateway.data_directory import STATE_FILE, DataDirectory
 from gateway.journal.record import Kind, decode_control
@@ -23,24 +24,13 @@ from gateway.model import Control, Counts, Severity
 from gateway.settings import read, shipped
 from gateway.system_clock import SystemClock
 
-LAMP = Alarm(
+LAMP = replace(
+    RAISED,
     id="aa01",
-    type="lampFailure",
-    asset="LP-1",
-    device="L1",
-    area="hoa-phu",
-    feeder="F1",
     severity=Severity.MINOR,
     state=AlarmState.ACKNOWLEDGED,
     onset_ns=10**18,
     raised_ns=10**18,
-    cleared_ns=None,
-    value=0.5,
-    limit=None,
-    text_vi="Đèn không sáng",
-    text_en="Lamp failed",
-    transition=1,
-    event="raised",
 )
 LEAK = replace(LAMP, id="bb02", type="leakageDetected", asset="CB-01", state=AlarmState.LATCHED)
 

@@ -8,36 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from exemplars import scenario
 
 from gateway import settings
 from gateway.cli import main
 from gateway.commands import replay
-
-SCENARIO = """
-seed = 7
-days = 2
-[city]
-light_points = 200
-[dense]
-per_kind = 1
-kinds = ["lamp_failure", "silence", "door_open"]
-[rates]
-controller = 0
-joint = 0
-radio = 0
-gear = 0
-swap = 0
-dip = 0
-grid_cut = 0
-feeder_trip = 0
-"""
 
 
 @pytest.fixture(scope="module")
 def night(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A night of 200 lamps in ``journal``, its truth in ``truth``."""
     directory = tmp_path_factory.mktemp("night")
-    (directory / "scenario.toml").write_text(SCENARIO)
+    (directory / "scenario.toml").write_text(scenario(7, 2, 200))
     command = ["simulate", "--scenario", str(directory / "scenario.toml"), "--honest", "--to-journal"]
     assert main([*command, str(directory / "journal"), "--truth", str(directory / "truth")]) == 0
     return directory

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from exemplars import scenario
 
 from gateway.cli import main
 from gateway.journal.record import (
@@ -24,32 +25,14 @@ from gateway.journal.record import (
 from gateway.journal.recorded import JournalWriter, walk
 
 DAY_NS = 86_400_000_000_000
-SCENARIO = """
-seed = 11
-days = 1
-[city]
-light_points = 60
-[dense]
-per_kind = 1
-kinds = ["lamp_failure", "silence", "door_open"]
-[rates]
-controller = 0
-joint = 0
-radio = 0
-gear = 0
-swap = 0
-dip = 0
-grid_cut = 0
-feeder_trip = 0
-"""
 
 
 @pytest.fixture(scope="module")
 def journal(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("clock")
-    (directory / "scenario.toml").write_text(SCENARIO)
-    scenario, made = str(directory / "scenario.toml"), directory / "journal"
-    command = ["simulate", "--scenario", scenario, "--honest", "--to-journal", str(made)]
+    (directory / "scenario.toml").write_text(scenario(11, 1, 60))
+    file, made = str(directory / "scenario.toml"), directory / "journal"
+    command = ["simulate", "--scenario", file, "--honest", "--to-journal", str(made)]
     assert main([*command, "--truth", str(directory / "truth")]) == 0
     return made
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from itertools import pairwise
 
 import pytest
 import zstandard
@@ -12,7 +11,7 @@ from hypothesis import strategies as st
 
 from gateway.errors import RecordUnreadable, StateFormatTooNew
 from gateway.journal import record
-from gateway.journal.record import JournalTime, Kind, Record, Stop, find_record, frame, parse
+from gateway.journal.record import Kind, Record, Stop, find_record, frame, parse
 from gateway.model import Arrival, Control, SessionEvent, Tick
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
@@ -183,28 +182,3 @@ def test_a_block_without_a_stated_size_is_refused() -> None:
 
     with pytest.raises(RecordUnreadable):
         record.decode_arrival(head + unsized)
-
-
-@given(st.lists(st.tuples(st.sampled_from([BOOT, BOOT[::-1]]), st.integers(0, 10**12), st.booleans(), INT64)))
-def test_journal_time_is_the_monotonic_steps_within_one_boot(
-    steps: list[tuple[bytes, int, bool, int]],
-) -> None:
-    ticks = [Tick(wall, elapsed, boot, drained, drained) for boot, elapsed, drained, wall in steps]
-    time = JournalTime()
-
-    moved = [time.advance(tick) for tick in ticks]
-
-    pairs = list(pairwise(ticks))
-    due = [max(0, b.elapsed_ns - a.elapsed_ns) if a.boot_id == b.boot_id else 0 for a, b in pairs]
-    assert moved[1:] == due
-    assert moved[:1] == [0] * len(moved[:1])
-    assert time.ns == sum(due)
-    assert time.drained_ns == sum(s for s, (a, b) in zip(due, pairs, strict=True) if a.drained and b.drained)
-
-
-def test_connected_but_not_drained_does_not_count_as_drained() -> None:
-    time = JournalTime()
-    for second, drained in enumerate([False, False, True, True, True]):
-        time.advance(Tick(0, second * 10**9, BOOT, True, drained))
-
-    assert (time.ns, time.drained_ns) == (4 * 10**9, 2 * 10**9)

@@ -12,10 +12,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from exemplars import Remembered
 from plant import write_inventory
 
 from gateway.alarm.engine import AlarmEngine
-from gateway.alarms import Alarm, Fault
 from gateway.configuration import Configuration, Configurations, Sources, interpret
 from gateway.followers import AlarmFollower
 from gateway.ingest.packets import encode_publish
@@ -145,28 +145,6 @@ def rejects(chunks: Iterable[Chunk]) -> list[Reject]:
 
 def counts(chunks: Iterable[Chunk]) -> Counts:
     return sum((chunk.counts for chunk in chunks), Counts())
-
-
-class Remembered:
-    """An alarm ledger that keeps what it is given."""
-
-    def __init__(self) -> None:
-        self.transitions: list[tuple[int, Alarm]] = []
-        self.faults: list[tuple[int, Fault]] = []
-        self.snapshots: list[tuple[int, bytes]] = []
-
-    async def commit(
-        self,
-        transitions: Sequence[tuple[int, Alarm]],
-        position: int,
-        counts: Counts,
-        snapshot: bytes | None,
-        faults: Sequence[tuple[int, Fault]] = (),
-    ) -> None:
-        self.transitions += transitions
-        self.faults += faults
-        if snapshot is not None:
-            self.snapshots.append((position, snapshot))
 
 
 class StillClock:

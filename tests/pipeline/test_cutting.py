@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from exemplars import Remembered
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from records import (
     NEW,
     OLD,
     START_NS,
-    Remembered,
     alarm_follower,
     block,
     configure,

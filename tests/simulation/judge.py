@@ -10,13 +10,13 @@ import json
 import re
 import sqlite3
 from collections import defaultdict
-from collections.abc import Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 import numpy as np
+from exemplars import Remembered
 from scripted_broker import UPTIME_S, Broker
 from scripted_store import GUILTY
 from simulated_gateway import Plant, interpret_once, sources
@@ -24,7 +24,7 @@ from virtual_time import SECOND
 
 from gateway import wiring
 from gateway.alarm.engine import AlarmEngine
-from gateway.alarms import Alarm, Fault
+from gateway.alarms import Alarm
 from gateway.configuration import Configuration
 from gateway.followers import AlarmFollower
 from gateway.ingest.packets import parse_block
@@ -270,7 +270,7 @@ def reference(plant: Plant) -> tuple[list[tuple[int, Alarm]], Counts]:
 
     first = interpret_once(sources(plant.first_lamps).pack(), "")
     translator = Translator(wiring.translation(plant.settings), named, first)
-    ledger = _Ledger()
+    ledger = Remembered()
 
     def engine(of: Configuration) -> AlarmEngine:
         return AlarmEngine(of.fleet, [profile.spec for profile in of.profiles])
@@ -298,18 +298,3 @@ def reference(plant: Plant) -> tuple[list[tuple[int, Alarm]], Counts]:
             work.send(None)
         at += size
     return ledger.transitions, follower.counts
-
-
-class _Ledger:
-    def __init__(self) -> None:
-        self.transitions: list[tuple[int, Alarm]] = []
-
-    async def commit(
-        self,
-        transitions: Sequence[tuple[int, Alarm]],
-        position: int,
-        counts: Counts,
-        snapshot: bytes | None,
-        repairs: Sequence[tuple[int, Fault]] = (),
-    ) -> None:
-        self.transitions += transitions

@@ -7,36 +7,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import exemplars
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.alarms import Alarm, AlarmState
-from gateway.model import Severity
 from gateway.state import alarms, outbox
 from gateway.state.database import connect, migrate, transact
 from gateway.state.schema import MIGRATIONS
 
-RAISED = Alarm(
-    id="a1",
-    type="lampFailure",
-    asset="LP-1",
-    device="L1",
-    area="an-phu",
-    feeder="F1",
-    severity=Severity.MAJOR,
-    state=AlarmState.UNACKNOWLEDGED,
-    onset_ns=10,
-    raised_ns=20,
-    cleared_ns=None,
-    value=0.5,
-    limit=None,
-    text_vi="Đèn hỏng",
-    text_en="Lamp failed",
-    transition=1,
-    event="raised",
-    members=("x", "y"),
-)
+RAISED = replace(exemplars.RAISED, members=("x", "y"))
 CLEARED = replace(RAISED, transition=2, event="cleared", state=AlarmState.NORMAL, cleared_ns=2**62)
 
 

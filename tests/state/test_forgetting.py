@@ -8,37 +8,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from exemplars import RAISED
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.alarm.repair import Repairs
-from gateway.alarms import Alarm, AlarmState, Sample
+from gateway.alarms import AlarmState, Sample
 from gateway.ledger import DAY_NS, Retention, believed_ns
-from gateway.model import Severity
 from gateway.state import alarms, audit, faults
 from gateway.state.database import connect, migrate
 from gateway.state.schema import MIGRATIONS
 
 NOW = 1000 * DAY_NS
-RAISED = Alarm(
-    id="a1",
-    type="lampFailure",
-    asset="LP-1",
-    device="L1",
-    area="an-phu",
-    feeder="F1",
-    severity=Severity.MAJOR,
-    state=AlarmState.UNACKNOWLEDGED,
-    onset_ns=10,
-    raised_ns=20,
-    cleared_ns=None,
-    value=0.5,
-    limit=None,
-    text_vi="Đèn hỏng",
-    text_en="Lamp failed",
-    transition=1,
-    event="raised",
-)
 CLEARED = replace(RAISED, transition=2, event="cleared", state=AlarmState.NORMAL)
 KEEP = Retention(alarms_days=30, audit_days=60)
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from exemplars import Remembered
 from plant import write_inventory
 
 from gateway import wiring
-from gateway.alarms import Alarm, Fault
 from gateway.configuration import Configuration, interpret
 from gateway.data_directory import DataDirectory
 from gateway.errors import JournalCorrupt
@@ -151,24 +151,17 @@ async def test_a_stop_in_the_middle_of_a_commit_forgets_no_alarm(configuration: 
     await asyncio.gather(taking, return_exceptions=True)
     ledger.ready.set()
     await follower.commit(snapshot=True)
-    assert [alarm.event for _, alarm in ledger.recorded] == ["raised", "cleared"]
+    assert [alarm.event for _, alarm in ledger.transitions] == ["raised", "cleared"]
 
 
-class SlowLedger:
+class SlowLedger(Remembered):
     """Records nothing before ``ready``."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.asked, self.ready = asyncio.Event(), asyncio.Event()
-        self.recorded: list[tuple[int, Alarm]] = []
 
-    async def commit(
-        self,
-        transitions: Sequence[tuple[int, Alarm]],
-        position: int,
-        counts: Counts,
-        snapshot: bytes | None,
-        faults: Sequence[tuple[int, Fault]] = (),
-    ) -> None:
+    async def commit(self, *effects: Any) -> None:
         self.asked.set()
         await self.ready.wait()
-        self.recorded += transitions
+        await super().commit(*effects)

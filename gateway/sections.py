@@ -102,7 +102,7 @@ class Mqtt(Login):
     receive_maximum: int = Field(10_000, ge=1, le=65535)
     memory_bytes_max: int = Field(64 * MIB, ge=8 * MIB)
     block_messages_max: int = Field(4096, ge=1, le=65535)
-    linger_ms: float = Field(4.0, ge=0, le=1000)
+    linger_ms: float = Field(30.0, ge=0, le=1000)
     payload_bytes_max: int = Field(64 * 1024, ge=256)
 
     _url = field_validator("url")(_broker_url)

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import logging
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from gateway import failpoints, foreman, logs, settings
 from gateway.app import Gateway, running
@@ -40,7 +42,8 @@ async def _serve(chosen: Settings) -> int:
         supervisor.ready("running")
         log.info("%s runs; figures on %s/metrics", chosen.gateway.name, gateway.http.url)
         watching = asyncio.create_task(_watch(gateway, supervisor))
-        await until(stop, gateway)
+        with settled():
+            await until(stop, gateway)
         supervisor.stopping()
         watching.cancel()
         if gateway.failure.done():
@@ -48,6 +51,17 @@ async def _serve(chosen: Settings) -> int:
             return 1
         log.info("stopping")
     return 0
+
+
+@contextmanager
+def settled() -> Iterator[None]:
+    """The collector does not walk what a start made: it would stop everything, and find nothing."""
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 async def until(stop: asyncio.Event, gateway: Gateway | Foreman) -> None:

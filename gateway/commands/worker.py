@@ -14,7 +14,7 @@ import sys
 
 from gateway import failpoints, logs, settings
 from gateway.app import Gateway, running
-from gateway.commands.run import event_loop
+from gateway.commands.run import event_loop, settled
 from gateway.errors import GatewayError
 from gateway.feed import Feed
 from gateway.link import Begin, Link, LinkLost
@@ -46,7 +46,8 @@ async def _work(end: socket.socket) -> int:
     feed = Feed(link, begin.sources)
     try:
         async with running(chosen, SystemClock(), feed) as gateway:
-            return await _until_over(feed, gateway)
+            with settled():
+                return await _until_over(feed, gateway)
     except GatewayError as error:
         log.error("worker %d: %s", begin.worker, error)
         return 1

@@ -26,7 +26,11 @@ TAKE_BYTES_MAX = 1 << 20
 ROOM_BYTES_MIN = 64 * 1024
 """Below this much room in the buffer reading pauses."""
 
-LINGER_STEPS = 4
+LOOK_S = 0.001
+"""So long is looked whether more keeps coming."""
+
+STREAM_NS = 1_000_000_000
+"""A stream is one still after a commit that took so long."""
 
 CLOSE_S_MAX = 2.0
 """So long the broker has to close its end, before it is cut."""
@@ -42,6 +46,7 @@ class Mqtt5Reception(Reception):
         self._session = Session(options, contact)
         self._link: Link | None = None
         self._taken_ns = 0
+        self._streaming = False
         self._take_bytes_max = max(TAKE_BYTES_MAX, options.packet_bytes_max)
 
     def figures(self) -> IngestFigures:
@@ -89,18 +94,20 @@ class Mqtt5Reception(Reception):
 
     async def _serve(self, link: Link) -> None:
         """Until the connection is over and all it brought is durable."""
-        session = self._session
+        session, options = self._session, self.options
         await self._carry_out(link, session.opened(self._now()))
         while True:
             self._wake.clear()
             if self._stop.is_set():
                 link.hold()
             taken = 0
-            if len(link):
+            if len(link) and not link.resting:
                 await self._linger(link)
-            if data := link.peek(self._take_bytes_max):
+                data = link.peek(self._take_bytes_max)
                 effects, taken = session.received(data, self._now())
                 link.consume(taken)
+                if self._streaming and len(link) < ROOM_BYTES_MIN:  # else there is more to take now
+                    link.rest(options.linger_ms / 1000 - LOOK_S)
                 await self._carry_out(link, effects)
             if taken:
                 continue
@@ -154,16 +161,21 @@ class Mqtt5Reception(Reception):
     async def _linger(self, link: Link) -> None:
         """Soon after the last block, wait a little while more keeps coming: blocks grow under load.
 
-        Where nothing more comes the broker may be waiting for our acknowledgements.
+        Where nothing more comes the broker may be waiting for our acknowledgements. Where more came to the
+        end, nothing is read for the whole of the next time but a last look: each packet would wake us.
         """
-        linger_s = self.options.linger_ms / 1000
-        due_ns = self._taken_ns + int(linger_s * 1e9)
-        before = 0
-        while self._clock.monotonic_ns() < due_ns and before < len(link) < self._take_bytes_max:
+        due_ns = self._taken_ns + int(self.options.linger_ms * 1e6)
+        nap_s = LOOK_S
+        self._streaming = self._streaming and self._clock.monotonic_ns() - due_ns < STREAM_NS
+        while (left_ns := due_ns - self._clock.monotonic_ns()) > 0 and len(link) < self._take_bytes_max:
             if link.over or self._stop.is_set():
-                return
+                break
             before = len(link)
-            await link.nap(linger_s / LINGER_STEPS)
+            await link.nap(min(nap_s, left_ns / 1e9))
+            self._streaming = len(link) > before
+            if not self._streaming:
+                break
+            nap_s *= 2
         self._taken_ns = self._clock.monotonic_ns()
 
     def _report(self) -> None:
@@ -190,6 +202,7 @@ class Link(asyncio.BufferedProtocol):
         self.heard_ns = clock.monotonic_ns()
         self.paused_ns: int | None = None
         self._held = False
+        self._rest: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
         return self._end - self._start
@@ -219,6 +232,26 @@ class Link(asyncio.BufferedProtocol):
         """Read no more at all."""
         self._held = True
         self.pause()
+        if self._rest is not None:
+            self._rest.cancel()
+            self._rest = None
+
+    @property
+    def resting(self) -> bool:
+        """Whether nothing is read for a while."""
+        return self._rest is not None and not self.over
+
+    def rest(self, seconds: float) -> None:
+        """Read nothing for so long, then wake; the kernel gathers what comes."""
+        if self._rest is None and self.paused_ns is None and not self.over:
+            self._live().pause_reading()
+            self._rest = asyncio.get_running_loop().call_later(max(0.0, seconds), self._rested)
+
+    def _rested(self) -> None:
+        self._rest = None
+        self._wake.set()
+        if self.paused_ns is None and not self.over:
+            self._live().resume_reading()
 
     async def nap(self, seconds: float) -> None:
         """Let the kernel gather for a while, then read it all at once: fewer, larger reads."""
@@ -243,7 +276,7 @@ class Link(asyncio.BufferedProtocol):
         """
         if not self.over:
             self.over, self.reason = True, reason
-            if self.paused_ns is not None:
+            if self.paused_ns is not None or self._rest is not None:
                 self._live().resume_reading()
 
     async def close(self) -> None:

@@ -52,7 +52,7 @@ class IngestOptions:
     packet_bytes_max: int = 1 << 20
     memory_bytes_max: int = 64 << 20
     block_messages_max: int = 4096
-    linger_ms: float = 4.0
+    linger_ms: float = 30.0
     stall_s: float = 60.0
     connect_s: float = 10.0
     reconnect_min_s: float = 1.0

@@ -48,9 +48,10 @@ def split(
     """
     found = frames(data, count_max)
     unread = found.sound & (found.ends - found.starts <= packet_bytes_max)
-    watched = {topic: encoded for topic in apart if (encoded := topic.encode()) in data}
-    for encoded in watched.values():
-        unread &= ~_of_topic(found, data, encoded)
+    lengths = found.topic_ends - found.topics
+    for topic in map(str.encode, apart):
+        if (alike := lengths == len(topic)).any():
+            unread &= ~_of_topic(found, alike & found.sound, data, topic)
     items: list[Stretch | mqtt5.Packet] = []
     first, position = 0, found.end
     places = np.flatnonzero(~unread).tolist()
@@ -70,7 +71,7 @@ def split(
             return items, start
         position = max(position, start + length)
         if isinstance(packet, Unreadable) or (
-            isinstance(packet, mqtt5.PublishPacket) and packet.topic not in watched
+            isinstance(packet, mqtt5.PublishPacket) and packet.topic not in apart
         ):
             items.append(_alone(data[start : start + length], packet))
         else:
@@ -215,9 +216,10 @@ def _parsed(view: memoryview) -> tuple[str, bytes, int, int]:
     return "", bytes(view[:length]), packet_id, length
 
 
-def _of_topic(found: Frames, data: bytes, topic: bytes) -> Bools:
-    """bool[n]: the sound packets of ``topic``."""
-    mine: Bools = found.sound & (found.topic_ends - found.topics == len(topic))
+def _of_topic(found: Frames, alike: Bools, data: bytes, topic: bytes) -> Bools:
+    """bool[n]: the packets of ``topic`` among those whose topic is ``alike`` in length."""
+    last = np.frombuffer(data, np.uint8).take(found.topic_ends - 1, mode="clip")
+    mine: Bools = alike & (last == topic[-1])
     for at in np.flatnonzero(mine).tolist():
         mine[at] = data.startswith(topic, int(found.topics[at]))
     return mine

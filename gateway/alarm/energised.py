@@ -71,9 +71,25 @@ class Energised:
         self._share = options.stray_lamps_share
         self.times = SwitchingTimes(circuits, options)
 
+    def alive(self, devices: Int32s, believed: Bools, of_device: Int32s) -> Bools:
+        """Which readings are signs of life; ``of_device`` gives circuits of devices.
+
+        A report that was held back for hours may come from a lamp that has long been dead, and where it lost
+        its clock nobody can tell how old it is. The first since power returned are believed all the same.
+        """
+        if believed.all():
+            return believed
+        since_ns = np.append(self.since_ns, NEVER_NS)[of_device[devices]]
+        alive: Bools = believed | (self.heard_ns[devices] < since_ns)
+        return alive
+
     def hear(self, devices: Int32s) -> None:
-        """Live readings of ``devices``, not older than a report or two."""
+        """Signs of life of ``devices``."""
         self.heard_ns[devices] = self.now_ns
+
+    def lapse(self, circuits: Bools, last_ns: int) -> None:
+        """Power of ``circuits`` went for a moment at about ``last_ns`` and is back: their lamps boot anew."""
+        self.ended_ns[circuits], self.since_ns[circuits] = last_ns, self.now_ns
 
     def settled(self) -> Bools:
         """Circuits in which boot and self-tests are over, bool[circuits]; unknown ones count as settled."""

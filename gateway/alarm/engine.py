@@ -59,18 +59,16 @@ class AlarmEngine:
     ) -> None:
         specs, options = tuple(specs), options or AlarmOptions()
         self.fleet = fleet
-        self.expectation = Expectation(fleet)
+        self.expectation = Expectation(fleet, options)
         self.evaluator = Evaluator(fleet, specs, self.expectation, options)
         self.sky = DarkSky(fleet, options.photocell_share)
         self.circuits = circuits = circuits_of(fleet)
         self.watch = SilenceWatch(fleet, specs, circuits, options)
         self.energised = Energised(circuits, len(fleet.devices), self.expectation, options)
         self.reports = CabinetReports(fleet, specs)
-        self.causes = Causes(
-            fleet, circuits, self.expectation, self.watch, self.energised, self.reports, options
-        )
-        loads = Loads(fleet, specs, circuits, self.expectation, self.watch, self.energised, self.reports)
-        self.loads = LoadWatch(fleet, loads, options)
+        power = circuits, self.expectation, self.watch, self.energised, self.reports
+        self.causes = Causes(fleet, *power, self.evaluator, options)
+        self.loads = LoadWatch(fleet, Loads(fleet, specs, *power), options)
         self.sensors = Sensors(fleet, specs, options, regulations or {})
         self.quiet = Quiet(fleet)
         self._circuit = np.append(circuits.of_asset, BENCH)
@@ -174,7 +172,8 @@ class AlarmEngine:
         self.watch.advance(elapsed_ns, wall_ns, energised.state == Supply.ON)
         if energised.now_ns // REVIEW_NS != (energised.now_ns - elapsed_ns) // REVIEW_NS:
             self.watch.review()
-            self.evaluator.review(self.expectation.night(wall_ns), self.watch.asset, self.watch.circuit)
+            night = self.expectation.night(wall_ns)
+            self.evaluator.review(night, self.watch.asset, self.watch.circuit, self.circuits)
         ended, began, past = self.causes.step(wall_ns)
         for key in ended:
             alarms += self.ledger.end(_of_group(key), wall_ns, None, None)
@@ -183,8 +182,7 @@ class AlarmEngine:
         for parent in past:
             alarms += self._uncover(parent.alarm)
         alarms += self._silences(self.watch.find(wall_ns, self.causes.excused))
-        aside, night = self.causes.supply.busy(), self.expectation.night(wall_ns)
-        loads = self.loads.step(elapsed_ns, energised.now_ns, wall_ns, night, aside)
+        loads = self.loads.step(elapsed_ns, wall_ns, self.causes.supply.busy())
         found = [*self.sensors.step(elapsed_ns), *loads]
         return alarms + [alarm for one in found for alarm in self.scribe.found(one)]
 
@@ -220,13 +218,14 @@ class AlarmEngine:
         found: list[tuple[tuple[int, int, int], Finding]] = []
         for batch in run.batches:
             judgement = self.evaluator.judge(batch)
-            live, device = judgement.live, batch.device[judgement.live]
-            fresh = batch.received_ns[live] - batch.time_ns[live] <= 2 * self.watch.interval_ns[device]
-            lately = device[fresh]
-            self.energised.hear(lately)
-            self.loads.loads.observe(batch, live[fresh], lately)
+            live = judgement.live
             self.reports.observe(batch, live, judgement.asset, self.energised.now_ns)
             self.sensors.observe(batch, live, judgement.asset)
+            device = batch.device[live]
+            alive = self.energised.alive(device, judgement.believed, self.watch.circuit)
+            live, device = live[alive], device[alive]
+            self.energised.hear(device)
+            self.loads.loads.observe(batch, live, device)
             for position, heard in self.watch.hear(device, batch.time_ns[live]):
                 row = live[position]
                 place = (int(batch.sequence[row]), int(batch.index[row]), int(batch.sample[row]))

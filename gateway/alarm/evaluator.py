@@ -14,11 +14,12 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from gateway.alarm.expected import Expectation, Light, lit
+from gateway.alarm.circuits import Circuits
+from gateway.alarm.expected import Expectation, Light
 from gateway.alarm.lamp_memory import LampMemory, Sight
 from gateway.alarm.options import AlarmOptions
 from gateway.alarm.order import live_in_order, occurrences
-from gateway.alarm.rule import METER_GUARD_W, RuleTable, head_shares, limits, table
+from gateway.alarm.rule import RuleTable, head_shares, limits, table
 from gateway.alarm.scene import Circumstances, Scene, broken
 from gateway.alarm.timing import Times, Timing
 from gateway.fleet import BENCH, Fleet
@@ -50,11 +51,15 @@ class Crossing:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """``live`` are the batch's rows that were new, in order and not replayed: signs of life."""
+    """``live`` are the batch's rows that were new, in order and not replayed.
+
+    ``believed`` bool[live]: told of now, and no report that was held back for hours.
+    """
 
     crossings: list[Crossing]
     live: Int64s
     asset: Int32s  # where each of them stood, or BENCH
+    believed: Bools
 
 
 @dataclass(slots=True)
@@ -103,7 +108,8 @@ class Evaluator:
         self.heads = head_shares(fleet, options.heads_margin)
         self._expectation = expectation
         spec_of = {spec.name: spec for spec in specs}
-        self.tables = {name: table(spec, fleet) for name, spec in spec_of.items()}
+        self.tables = {name: table(spec, fleet, options) for name, spec in spec_of.items()}
+        self.fields = {name: tuple(field.name for field in spec.numeric) for name, spec in spec_of.items()}
         self.seen: dict[str, Float32s] = {}
         self.local = np.zeros(len(fleet.devices), dtype=np.int32)  # device row -> row in its RuleState
         self.states: dict[str, RuleState] = {}
@@ -120,7 +126,7 @@ class Evaluator:
                 self.memories[name] = LampMemory(spec_of[name], rules.derived, rows, fleet, options)
         # Lamps that were lit when last heard, for telling a dark sky from a fault.
         self.shining = np.zeros(len(fleet.devices), dtype=np.bool_)
-        self.timing = Timing(len(fleet.devices))
+        self.timing = Timing(len(fleet.devices), options)
         self.busy = np.zeros(len(fleet.devices), dtype=np.bool_)
         self.latest_ns = np.full(len(fleet.devices), TIME_ABSENT, dtype=np.int64)
         # Assets whose circuit has had time for boot and self-tests; before, no lamp is judged by its light.
@@ -149,31 +155,31 @@ class Evaluator:
         self.judged += len(believed) - on_bench
         if not rules.rules or not len(believed):
             self._see(rules, batch.values[:, live[believed]], device[believed])
-            return Judgement([], live, asset)
+            return Judgement([], live, asset, times.believe)
         scene = self._scene(rules, batch, live[believed], asset[believed], times.take(believed), distinct)
         device = device[believed]
         self.busy[device[scene.breach.any(axis=0)]] = True
         touched = np.flatnonzero(self.busy[device])
         if not len(touched):
-            return Judgement([], live, asset)
+            return Judgement([], live, asset, times.believe)
         scene = scene.take(touched)
         np.logical_and(scene.sample, ~np.isnan(scene.values), out=scene.sample)
         healthy = scene.healthy()
         moving = self._moving(scene, healthy)
         if not len(moving):
-            return Judgement([], live, asset)
+            return Judgement([], live, asset, times.believe)
         scene, healthy = scene.take(moving), healthy[:, moving]
         crossings: list[Crossing] = []
         for at in occurrences(batch.device[scene.rows]):
             crossings += self._advance(scene, healthy, at)
         crossings = [crossing for crossing in crossings if not crossing.rule.recorded]
         crossings.sort(key=lambda crossing: crossing.place)
-        return Judgement(crossings, live, asset)
+        return Judgement(crossings, live, asset, times.believe)
 
-    def review(self, night: int, asset: Int32s, circuit: Int32s) -> None:
+    def review(self, night: int, asset: Int32s, circuit: Int32s, circuits: Circuits) -> None:
         """Let the memories draw their conclusions; where each device stands and hangs, int32[devices]."""
         for memory in self.memories.values():
-            memory.review(night, asset[memory.devices], circuit[memory.devices])
+            memory.review(night, asset[memory.devices], circuit[memory.devices], circuits)
 
     def _scene(
         self, rules: RuleTable, batch: ReadingBatch, live: Int64s, asset: Int32s, times: Times, distinct: bool
@@ -188,25 +194,30 @@ class Evaluator:
             standby_w = self._expectation.standby_w[known]
             power = programme = told = always
             if rules.power_row >= 0:
-                lamps_lit = lit(values[rules.power_row], standby_w)
+                lamps_lit = self._expectation.lit(values[rules.power_row], standby_w)
                 self.shining[device] = lamps_lit
             if rules.of_expected or rules.remembers:
                 level = due.level_due
                 if rules.level_row >= 0:
                     measured = values[rules.level_row]
                     level = np.where(np.isnan(measured), level, measured)
-                expected_w = self._expectation.expected_power_w(known, level)
-                told = expected_w - standby_w >= METER_GUARD_W
+                hours = values[rules.hours_row] if rules.hours_row >= 0 else None
+                expected_w = self._expectation.expected_power_w(known, level, hours)
+                told = expected_w - standby_w >= rules.meter_guard_w
                 if rules.remembers:
                     memory, local = self.memories[rules.profile], self.local[device]
                     factor = memory.factor[local]
                     power, programme = ~np.isnan(factor), memory.followed[local]
                     heads = self.heads[:, known] * power
                     expected_w = expected_w * np.where(power, factor, 1.0)
-                    power = power & due.steady
+                    steady = due.steady
+                    unsteady = memory.gear.unsteady(local, times.time_ns, values, distinct=distinct)
+                    if unsteady is not None:
+                        steady = steady & ~unsteady
+                    power = power & steady
                     sight = Sight(
                         local, known, times.time_ns, values, times.spaced, distinct,
-                        settled & (due.light_due == Light.ON) & placed, due.steady, level, due.level_due,
+                        settled & (due.light_due == Light.ON) & placed, steady, level, due.level_due,
                         expected_w, programme,
                     )  # fmt: skip
                     values = np.concatenate((values, memory.derive(sight)))

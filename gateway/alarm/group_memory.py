@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from gateway.alarm.cabinet import COLUMNS, NEVER_NS
 from gateway.alarm.expected import Supply
-from gateway.alarm.group import RADIO, Group
+from gateway.alarm.group import RADIO, TYPE, Group
 from gateway.alarm.parent import Key, Parent
 from gateway.alarm.quiet import Window
 from gateway.alarm.switching_times import SwitchingTimes
@@ -201,6 +201,7 @@ def _parent(kept: KeptParent, engine: AlarmEngine, circuit_row: dict[str, int]) 
         "cabinet": [cabinet.id for cabinet in engine.fleet.cabinets],
         "area": [area.code for area in engine.fleet.areas],
         RADIO: [RADIO],
+        TYPE: [f"{TYPE}:{kind.id}" for kind in engine.fleet.luminaire_types],
     }
     if key[0] not in places[kept.level]:
         return None

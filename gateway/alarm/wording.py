@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from gateway.alarm.group import RADIO
+from gateway.alarm.group import RADIO, TYPE
 from gateway.fleet import Asset, Fleet
 from gateway.vocabulary.kinds import KINDS
 from gateway.vocabulary.own import DATA_GAP
@@ -56,7 +56,7 @@ class Wording:
         vi, en = self.sentence(kind, asset, onset_ns, None, None, "")
         if not members:
             return vi, en
-        if asset == RADIO:  # they stand anywhere
+        if asset == RADIO or asset.startswith(f"{TYPE}:"):  # they stand anywhere
             return f"{vi}: {len(members)} điểm", f"{en}: {len(members)} points"
         span = members[0] if len(members) == 1 else f"{members[0]} – {members[-1]}"
         return f"{vi}: {len(members)} điểm, {span}", f"{en}: {len(members)} points, {span}"
@@ -82,6 +82,9 @@ class Wording:
         """(vi, en): the point, where on its feeder it stands, road and area."""
         if asset_id == RADIO:
             return RADIO_NAMES
+        if asset_id.startswith(f"{TYPE}:"):
+            kind = asset_id.removeprefix(f"{TYPE}:")
+            return f"các đèn loại {kind}", f"lamps of type {kind}"
         row = self._fleet.asset_row.get(asset_id)
         if row is None:
             name = self._group(asset_id)

@@ -181,6 +181,24 @@ def test_what_is_no_drift(drift: float, humidity: float, smog: float) -> None:
     assert raised(site.run(30, dusty(drift, humidity, smog)), "sensorDrift") == []
 
 
+def test_neighbours_known_to_drift_do_not_make_a_healthy_one_drift() -> None:
+    """Two are told; when a third of the other five follows them, they are three against two."""
+    site = Street(street({f"AQ-{n}": ("air-quality", 300.0 * n) for n in range(6)}),
+                  local("2026-11-20 01:00"), every=10)  # fmt: skip
+
+    def says(drifting: tuple[str, ...]) -> Any:
+        return lambda name, hour: {
+            "pm2_5": 50 + int(name[-1]) / 4 + hour / 100 - (40 if name in drifting else 0),
+            "relative_humidity": 70 + hour / 1000,
+        }
+
+    first, all_three = ("AQ-1", "AQ-2"), ("AQ-1", "AQ-2", "AQ-3")
+    assert {a.asset for a in raised(site.run(36, says(first)), "sensorDrift")} == set(first)
+    assert [a.asset for a in raised(site.run(36, says(all_three)), "sensorDrift")] == ["AQ-3"]
+    ended = events(site.run(30, says(())), "sensorDrift")
+    assert ended == [("cleared", "minor")] * 3
+
+
 def test_two_neighbours_are_too_few_to_tell_who_is_wrong() -> None:
     fleet = street({f"AQ-{n}": ("air-quality", 300.0 * n) for n in range(3)})
     site = Street(fleet, local("2026-11-20 01:00"), every=10)

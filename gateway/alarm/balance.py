@@ -19,8 +19,6 @@ from gateway.model import Bools, Float64s, Int64s
 THEFT: Final = "energyTheft"
 NIGHTS: Final = 14
 RECENT: Final = 5
-OVER_MIN: Final = 3
-"""Of RECENT nights: so many over the limit."""
 HOURS_MIN: Final = 4.0
 NONE: Final = -1
 _HOUR_NS: Final = 3.6e12
@@ -28,7 +26,7 @@ _HOUR_NS: Final = 3.6e12
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Of a cabinet after a night: ``raised`` while OVER_MIN of RECENT nights were over their limit."""
+    """Of a cabinet after a night: ``raised`` while enough of RECENT nights were over their limit."""
 
     cabinet: int
     raised: bool
@@ -70,6 +68,11 @@ class Balance:
         self.sums[2, known] += hours
         self.sums[3, powered] += hours
 
+    @property
+    def over_min(self) -> int:
+        """Of RECENT nights: so many over the limit are told."""
+        return self._options.balance_nights_over
+
     def usual_wh(self) -> tuple[Float64s, Float64s]:
         """Median and median absolute deviation of the usual nights' losses, NaN for too few nights."""
         known = (~np.isnan(self.lost_wh)).sum(axis=0) >= self._options.balance_nights_min
@@ -106,6 +109,6 @@ class Balance:
         for column in np.flatnonzero(judged).tolist():
             self.over[:, column] = np.append(self.over[1:, column], np.int8(over[column]))
             count = int(np.count_nonzero(self.over[:, column] == 1))
-            if count >= OVER_MIN or not count:
+            if count >= self.over_min or not count:
                 onset_ns = int(self.onset_ns[column])
                 yield Verdict(column, bool(count), onset_ns, excess_wh[column], limit_wh[column])

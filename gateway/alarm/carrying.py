@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from gateway.alarm.balance import OVER_MIN, RECENT, THEFT
+from gateway.alarm.balance import RECENT, THEFT
 from gateway.alarm.cabinet import NEVER_NS
 from gateway.alarm.load_watch import HELD, KINDS, SEVERITY, LoadWatch
 from gateway.model import rfc3339
@@ -51,7 +51,7 @@ def _theft(watch: LoadWatch, cabinet: int) -> dict[str, Any]:
     median_wh, spread_wh = (column[cabinet] for column in balance.usual_wh())
     limit_wh = float(balance.limit_wh(balance.told_wh, np.nan_to_num(spread_wh))[cabinet])
     nights = int(np.count_nonzero(~np.isnan(balance.lost_wh[:, cabinet])))
-    why = f"{over} of the last {RECENT} nights over the limit, {OVER_MIN} are told"
+    why = f"{over} of the last {RECENT} nights over the limit, {balance.over_min} are told"
     if np.isnan(median_wh):
         why = f"usual losses not known yet: {nights} nights on record"
     why += f"; less than {limit_wh / 1e3:.1f} kWh a night can not be told from the meters' tolerances"

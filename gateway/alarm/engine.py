@@ -66,18 +66,9 @@ class AlarmEngine:
         self.watch = SilenceWatch(fleet, specs, circuits, options)
         self.energised = Energised(circuits, len(fleet.devices), self.expectation, options)
         self.reports = CabinetReports(fleet, specs)
-        self.causes = Causes(
-            fleet,
-            circuits,
-            self.expectation,
-            self.watch,
-            self.energised,
-            self.reports,
-            self.evaluator,
-            options,
-        )
-        loads = Loads(fleet, specs, circuits, self.expectation, self.watch, self.energised, self.reports)
-        self.loads = LoadWatch(fleet, loads, options)
+        power = circuits, self.expectation, self.watch, self.energised, self.reports
+        self.causes = Causes(fleet, *power, self.evaluator, options)
+        self.loads = LoadWatch(fleet, Loads(fleet, specs, *power), options)
         self.sensors = Sensors(fleet, specs, options, regulations or {})
         self.quiet = Quiet(fleet)
         self._circuit = np.append(circuits.of_asset, BENCH)
@@ -195,8 +186,7 @@ class AlarmEngine:
         for parent in past:
             alarms += self._uncover(parent.alarm)
         alarms += self._silences(self.watch.find(wall_ns, self.causes.excused))
-        aside, night = self.causes.supply.busy(), self.expectation.night(wall_ns)
-        loads = self.loads.step(elapsed_ns, energised.now_ns, wall_ns, night, aside)
+        loads = self.loads.step(elapsed_ns, wall_ns, self.causes.supply.busy())
         found = [*self.sensors.step(elapsed_ns), *loads]
         return alarms + [alarm for one in found for alarm in self.scribe.found(one)]
 

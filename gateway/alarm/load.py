@@ -82,6 +82,10 @@ class Loads:
         if row is not None:
             self.power_w[device] = batch.values[row].take(rows)
 
+    def when(self, wall_ns: int) -> tuple[int, int]:
+        """(listening time, number of the night) at ``wall_ns``."""
+        return self._energised.now_ns, self._expectation.night(wall_ns)
+
     def look(self, wall_ns: int, aside: Bools) -> Load:
         """As of ``wall_ns``; cabinets of the circuits ``aside`` are not judged."""
         c, lamps = self._circuits, self._lamps

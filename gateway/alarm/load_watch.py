@@ -63,13 +63,13 @@ class LoadWatch:
             and bool(self.raised[KINDS.index(kind), self._number[asset]])
         )
 
-    def step(self, elapsed_ns: int, now_ns: int, wall_ns: int, night: int, aside: Bools) -> Iterator[Finding]:
-        """``elapsed_ns`` of listening passed, up to ``now_ns``; circuits ``aside`` are somebody's work."""
+    def step(self, elapsed_ns: int, wall_ns: int, aside: Bools) -> Iterator[Finding]:
+        """``elapsed_ns`` of listening passed, up to ``wall_ns``; circuits ``aside`` are somebody's work."""
         self.waited_ns += elapsed_ns
         if self.waited_ns < STEP_NS or not self.cabinets:
             return
         elapsed_ns, self.waited_ns = self.waited_ns, 0
-        load = self.loads.look(wall_ns, aside)
+        load, (now_ns, night) = self.loads.look(wall_ns, aside), self.loads.when(wall_ns)
         for kind, (judged, value, limit) in enumerate(self._judge(load)):
             self.value_w[kind, judged], self.limit_w[kind, judged] = value[judged], limit[judged]
             raised, since = self.raised[kind], self.since_ns[kind]

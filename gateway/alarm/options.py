@@ -57,6 +57,7 @@ class AlarmOptions:
     balance_coverage: float = 0.95  # of the lamps' power was told by lamps
     balance_hours_share: float = 0.8  # of the hours with power
     balance_nights_min: int = 5  # of losses, before one is called unusual
+    balance_nights_over: int = 3  # of five
     balance_share: float = 0.1  # of the lamps' energy: less is not told apart from meters
     balance_spreads: float = 3.0
     balance_wh_min: float = 1500.0

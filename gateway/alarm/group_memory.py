@@ -76,6 +76,8 @@ class Groups(msgspec.Struct, array_like=True):
     until_ns: bytes = b""
     rate: bytes = b""
     times: KeptTimes | None = None
+    went_ns: bytes = b""
+    back_ns: bytes = b""
 
 
 def pack(engine: AlarmEngine) -> Groups:
@@ -118,6 +120,8 @@ def pack(engine: AlarmEngine) -> Groups:
         open=sorted(engine.quiet.open),
         ended_ns=energised.ended_ns.tobytes(),
         until_ns=causes.together.until_ns.tobytes(),
+        went_ns=causes.together.went_ns.tobytes(),
+        back_ns=causes.together.back_ns.tobytes(),
         rate=engine.watch.rate.tobytes(),
         times=_pack_times(energised.times),
     )
@@ -164,6 +168,9 @@ def unpack(kept: Groups, engine: AlarmEngine, devices: Int32s) -> None:
     if kept.ended_ns:
         energised.ended_ns = mapped(kept.ended_ns, circuits, NEVER_NS, count)
         causes.together.until_ns = mapped(kept.until_ns, devices, NEVER_NS, size)
+    if kept.went_ns:
+        causes.together.went_ns = mapped(kept.went_ns, devices, NEVER_NS, size)
+        causes.together.back_ns = mapped(kept.back_ns, devices, NEVER_NS, size)
     due, missed, allowed = (
         mapped(column, devices, 0, size, np.int32) for column in (kept.due, kept.missed, kept.allowed)
     )

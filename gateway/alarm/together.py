@@ -44,7 +44,9 @@ _SECOND_NS: Final = 1_000_000_000
 class Together:
     """``until_ns`` int64[devices], listening time: before it a device is not called silent.
 
-    ``elsewhere`` bool[devices] fell silent with another circuit of their cabinet than the inventory says.
+    ``elsewhere`` bool[devices] fell silent with another circuit of their cabinet than the inventory says, and
+    ``went_ns`` is when such a device was last heard before, ``back_ns`` when it was first heard again: one
+    report may have been held back, from two on it lives. NEVER_NS for none.
     """
 
     def __init__(
@@ -69,6 +71,8 @@ class Together:
         self._powered: Bools = np.ones(len(fleet.devices), dtype=np.bool_)
         self.elsewhere: Bools = np.zeros(len(fleet.devices), dtype=np.bool_)
         self.until_ns: Int64s = np.full(len(fleet.devices), NEVER_NS, dtype=np.int64)
+        self.went_ns: Int64s = self.until_ns.copy()
+        self.back_ns: Int64s = self.until_ns.copy()
 
     def look(self, wall_ns: int, accounted: Bools) -> list[tuple[str, Group, Int32s]]:
         """(type, group, device rows) of what is silent; ``accounted`` circuits have such an alarm already."""
@@ -76,8 +80,11 @@ class Together:
         owed = reports_missing(watch.age_ns(), watch.interval_ns)
         on = self._energised.state == Supply.ON
         self._powered = powered = np.append(on, True)[circuit]
+        self._note_back()
         self.elsewhere = self._elsewhere(np.flatnonzero(powered & (owed > 0)))
         owed[self.elsewhere] = 0
+        fell = self.elsewhere & (self.went_ns == NEVER_NS)
+        self.went_ns[fell] = self._energised.heard_ns[fell]
         # Who was silent before has an alarm of its own and says nothing of the group.
         new = watch.watched & (~watch.silent | np.append(accounted, False)[circuit])
         loss = watch.rate
@@ -154,6 +161,15 @@ class Together:
             found &= np.append(few, False)[circuit]
         return found
 
+    def _note_back(self) -> None:
+        """Who hung elsewhere is heard again: for the first time, or for good."""
+        rows = np.flatnonzero(self.went_ns > NEVER_NS)
+        heard_ns, back_ns = self._energised.heard_ns[rows], self.back_ns[rows]
+        again = heard_ns > np.maximum(self.went_ns[rows], back_ns)
+        first, good = rows[again & (back_ns == NEVER_NS)], rows[again & (back_ns > NEVER_NS)]
+        self.back_ns[first] = self._energised.heard_ns[first]
+        self.went_ns[good] = self.back_ns[good] = NEVER_NS
+
     def _silent_with_another(self, rows: Int64s) -> Bools:
         """Last heard when another circuit of the cabinet lost power that has not been back for long since."""
         e, watch = self._energised, self._watch
@@ -161,7 +177,8 @@ class Together:
         beside = self._beside[circuit]
         beside = np.where(beside == circuit[:, np.newaxis], BENCH, beside)
         ended_ns = np.append(e.ended_ns, NEVER_NS)[beside]
-        heard_ns = e.heard_ns[rows, np.newaxis]
+        went_ns = self.went_ns[rows]
+        heard_ns = np.where(went_ns > NEVER_NS, went_ns, e.heard_ns[rows])[:, np.newaxis]
         before_ns = ELSEWHERE_REPORTS * watch.interval_ns[rows, np.newaxis]
         slack_ns = watch.interval_ns[rows, np.newaxis] // 2 + SWITCHED_SLACK_NS
         with_it: Bools = (heard_ns > ended_ns - before_ns) & (heard_ns < ended_ns + slack_ns)

@@ -28,6 +28,8 @@ from gateway.model import TIME_ABSENT, Bools, Float64s, Int32s, Int64s, ProfileS
 TOO_HIGH: Final = "lampPowerTooHigh"
 TOO_LOW: Final = "lampPowerTooLow"
 VOLTAGE: Final = "supply_voltage"
+LONE_NS: Final = 10_800_000_000_000
+LONE_INTERVALS: Final = 4
 SAMPLES_COUNTED_MAX: Final = 60_000  # the count of a pending rule stops here
 
 
@@ -316,6 +318,9 @@ class Evaluator:
         # Between two clocks, or where one went back, no time has passed that could be counted.
         turned = sample & ((state.own[row] != own) | (time_ns < onset))
         count = np.where(moved | (turned & ~raised), 0, count)
+        # A lone sample of yesterday is not the beginning of what shows today.
+        gap_ns = max(LONE_NS, LONE_INTERVALS * round(scene.batch.profile.interval_s * 1e9))
+        count = np.where((count == 1) & (time_ns - onset > gap_ns) & breach & ~raised, 0, count)
         first = breach & (count == 0) & ~raised
         since, own = np.where(first, time_ns, onset), np.where(first, own, state.own[row])
         pending = np.where(breach, np.minimum(count + 1, SAMPLES_COUNTED_MAX), np.where(sample, 0, count))

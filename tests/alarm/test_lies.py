@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from district import MINUTE, acquainted, chunk, local
+import pytest
+from district import MINUTE, acquainted, chunk, local, run
 from district import fleet as fleet_of
 from night_city import CABINET, LAMP, City, cabinet_says, city_of
 
@@ -21,7 +22,8 @@ from gateway.model import Counts, Run
 EVENING = local("2026-11-20 20:00")
 
 
-def test_a_report_held_back_until_its_clock_was_lost_is_no_sign_of_life_by_day() -> None:
+@pytest.mark.parametrize("clock", [False, True])
+def test_one_report_held_back_from_the_night_is_no_sign_of_life_by_day(*, clock: bool) -> None:
     """Believed always on, really switched: silent since dawn, and at 08:30 a report of the night comes in."""
     fleet = city_of(1, 2, 60)
     fleet = replace(fleet, feeders=(fleet.feeders[0], replace(fleet.feeders[1], group_switched=False)))
@@ -33,7 +35,7 @@ def test_a_report_held_back_until_its_clock_was_lost_is_no_sign_of_life_by_day()
     city.run(750)
     now_ns = EVENING + 750 * MINUTE
     kept = city.reading(0, now_ns)
-    kept = replace(kept, time_from_device=np.array([False]))
+    kept = replace(kept, time_from_device=np.array([clock]))
     city.said += [a for _, a in city.engine.apply(chunk(Run((kept,), (), (), Counts()), first=1501))]
     city.run(500)
     assert [a for a in city.said if a.type == "communicationFailure"] == []
@@ -194,3 +196,13 @@ def test_a_lamp_heard_while_its_circuit_rests_can_be_a_day_burner() -> None:
     assert [(a.asset, a.type) for a in city.said] == [("LP-0-1-005", "lampUnexpectedOn")]
     (listed,) = misplaced(city.engine)
     assert (listed["asset"], listed["why"]) == ("LP-0-1-005", "it was heard while its circuit had no power")
+
+
+def test_a_lone_sample_of_yesterday_is_not_the_beginning_of_todays_alarm() -> None:
+    """A lamp that burnt once yesterday morning, and burns again today: since today."""
+    engine = AlarmEngine(fleet_of(2), [LAMP])
+    said = []
+    for text in ("2026-11-20 10:00", "2026-11-21 10:00", "2026-11-21 10:15", "2026-11-21 10:35"):
+        reading = {"device": 1, "time": local(text), "active_power": 100.0}
+        said.append([(a.type, a.onset_ns) for _, a in engine.apply(chunk(run(reading)))])
+    assert said == [[], [], [], [("lampUnexpectedOn", local("2026-11-21 10:00"))]]

@@ -113,7 +113,7 @@ class Alike:
         return known, high, low, device, of
 
     def _raised(self, profile: str, kind: str) -> Bools:
-        rules = self._evaluator.tables[profile].rules
-        own = [column for column, rule in enumerate(rules) if rule.type == kind]
-        raised: Bools = np.any(self._evaluator.states[profile].raised[:, own], axis=1)
+        rules, state = self._evaluator.tables[profile].rules, self._evaluator.states[profile]
+        own = [column for column, rule in enumerate(state.rules.tolist()) if rules[rule].type == kind]
+        raised: Bools = np.any(state.raised[:, own], axis=1)
         return raised

@@ -230,8 +230,9 @@ class Evaluator:
 
     def _stands(self, profile: str, kind: str) -> Bools:
         """Of which devices of a profile a rule of that type is broken."""
-        own = [column for column, rule in enumerate(self.tables[profile].rules) if rule.type == kind]
-        stands: Bools = np.any(self.states[profile].raised[:, own], axis=1)
+        rules, state = self.tables[profile].rules, self.states[profile]
+        own = [column for column, rule in enumerate(state.rules.tolist()) if rules[rule].type == kind]
+        stands: Bools = np.any(state.raised[:, own], axis=1)
         return stands
 
     def _scene(

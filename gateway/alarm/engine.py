@@ -15,9 +15,10 @@ from gateway.alarm import acts, condition, hearing, repair, silence, snapshot
 from gateway.alarm.cabinet import CabinetReports
 from gateway.alarm.cause import Causes
 from gateway.alarm.circuits import circuits_of
+from gateway.alarm.crossing import Crossing
 from gateway.alarm.dark_sky import DarkSky
 from gateway.alarm.energised import Energised
-from gateway.alarm.evaluator import Crossing, Evaluator
+from gateway.alarm.evaluator import Evaluator
 from gateway.alarm.expected import Expectation, Supply
 from gateway.alarm.explanation import explain
 from gateway.alarm.finding import Finding

@@ -27,6 +27,7 @@ LEVEL_FIELD: Final = "dimming_level"  # uCIFI 3416/3
 POWER_FIELD: Final = "active_power"  # uCIFI 3418/4
 SECOND_NS: Final = 1_000_000_000
 METER_GUARD_W: Final = 5.0
+GONE_MARGIN_W: Final = 2.0  # power so near to standby is missing, whatever was expected
 HEADS_TOLD: Final = 0.75  # more power left than that is no dead head: units differ by as much
 
 
@@ -172,7 +173,7 @@ def limits(
         share = share.copy()
         share[rules.heads] = np.maximum(share[rules.heads], heads)
     missing = np.minimum(share[rules.missing] * expected_w, expected_w - METER_GUARD_W)
-    out[rules.missing] = np.maximum(missing, standby_w + 2.0)
+    out[rules.missing] = np.maximum(missing, standby_w + GONE_MARGIN_W)
     return out
 
 

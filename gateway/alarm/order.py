@@ -39,12 +39,12 @@ def live_in_order(batch: ReadingBatch, latest_ns: Int64s) -> tuple[Int64s, bool]
     repeats = bool(again.any())
     if repeats:
         newer[order] &= _above_all_before(time_ms[order], np.concatenate(([False], again)))
-    distinct = not repeats and len(own) == len(rows)
-    if distinct and newer.all():
-        return rows, distinct
+    alone = not repeats and len(own) == len(rows)
+    if alone and newer.all():
+        return rows, alone
     live = np.ones(len(rows), dtype=np.bool_)
     live[own] = newer
-    return rows[live], distinct
+    return rows[live], alone
 
 
 def _plainly_live(batch: ReadingBatch, latest_ns: Int64s) -> bool:
@@ -53,8 +53,13 @@ def _plainly_live(batch: ReadingBatch, latest_ns: Int64s) -> bool:
         return False
     if np.count_nonzero(batch.time_ns >= latest_ns[batch.device] + TWIN_NS) < len(batch):
         return False
-    device = np.sort(batch.device)
-    return not np.count_nonzero(device[1:] == device[:-1])
+    return all_different(batch.device)
+
+
+def all_different(device: Int32s) -> bool:
+    """Whether no device repeats."""
+    ordered = np.sort(device)
+    return not np.count_nonzero(ordered[1:] == ordered[:-1])
 
 
 def _above_all_before(time_ns: Int64s, again: Bools) -> Bools:
@@ -87,6 +92,9 @@ def exchange(
 
 def occurrences(device: Int32s) -> Iterator[Int64s]:
     """Positions of the first reading of each device, then of the second, ...; each round ascending."""
+    if all_different(device):
+        yield np.arange(len(device))
+        return
     order = np.argsort(device, kind="stable")
     by_device = device[order]
     start = np.concatenate(([True], by_device[1:] != by_device[:-1]))

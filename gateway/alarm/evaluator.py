@@ -14,13 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from gateway.alarm.crossing import Crossing, Judgement, RuleState
-from gateway.alarm.expected import Expectation, Lasting, lit
+from gateway.alarm.expected import Expectation, lit
 from gateway.alarm.lamp_memory import LampMemory, Sight
 from gateway.alarm.options import AlarmOptions
 from gateway.alarm.order import live_in_order, occurrences
 from gateway.alarm.rule import METER_GUARD_W, RuleTable, head_shares, limits, table
 from gateway.alarm.scene import Circumstances, Scene, broken
-from gateway.alarm.screen import BITS, STEADY, Screen, View, circumstances
+from gateway.alarm.screen import BITS, STEADY, Present, Screen, View, circumstances
 from gateway.alarm.timing import Times, Timing
 from gateway.fleet import BENCH, Fleet
 from gateway.model import (
@@ -82,8 +82,7 @@ class Evaluator:
         self.settled: Bools = np.ones(len(fleet.assets), dtype=np.bool_)
         # Assets that burn by day for a reason that is not theirs: a crew, their circuit, a dark sky.
         self.excused: Bools = np.zeros(len(fleet.assets), dtype=np.bool_)
-        self._present: tuple[UInt8s, Float64s] = (np.empty(0, np.uint8), np.empty(0))
-        self._present_of: tuple[Lasting | None, Bools, Bools] = (None, self.settled, self.excused)
+        self._present = Present(expectation)
         self.judged = self.late = self.replayed = self.on_bench = 0
 
     def judge(self, batch: ReadingBatch) -> Judgement:
@@ -114,7 +113,7 @@ class Evaluator:
             self._see(rules, values, device)
             return Judgement([], live, asset)
         view = View(rules, batch, rows, device, asset_of, times, values)
-        if rules.conditional:
+        if self.screens[rules.profile].conditional:
             view = self._lit_view(view, distinct=distinct, on_bench=on_bench > 0)
         self._see(rules, view.values, device)
         suspects = self._suspects(view, distinct=distinct)
@@ -186,12 +185,7 @@ class Evaluator:
         if lasting is None:
             due = self._expectation.at(known, times.time_ns, times.margin_ns)
             return circumstances(due, self.settled[known], self.excused[known]), due.level_due
-        of = (lasting, self.settled, self.excused)
-        if any(now is not then for now, then in zip(of, self._present_of, strict=True)):
-            due = self._expectation.all_at(lasting)
-            self._present = circumstances(due, self.settled, self.excused), due.level_due
-            self._present_of = of
-        bits, level_due = self._present
+        bits, level_due = self._present.of(lasting, self.settled, self.excused)
         return bits[known], level_due[known]
 
     def _suspects(self, view: View, *, distinct: bool) -> Int64s:

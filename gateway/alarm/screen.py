@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from gateway.alarm.expected import ExpectedState, Light, Supply, Why
+from gateway.alarm.expected import Expectation, ExpectedState, Lasting, Light, Supply, Why
 from gateway.alarm.rule import GONE_MARGIN_W, METER_GUARD_W, RuleTable
 from gateway.alarm.timing import Times
 from gateway.model import Bools, Float64s, Int32s, Int64s, ReadingBatch, UInt8s, When
@@ -83,10 +83,34 @@ def circumstances(due: ExpectedState, settled: Bools, excused: Bools) -> UInt8s:
     return bits
 
 
+class Present:
+    """Circumstances and level due of all assets, worked out anew when what they rest on changes."""
+
+    def __init__(self, expectation: Expectation) -> None:
+        self._expectation = expectation
+        self._lasting: Lasting | None = None
+        self._judged_by: tuple[Bools, Bools] | None = None
+        self._bits, self._level = np.empty(0, dtype=np.uint8), np.empty(0)
+
+    def of(self, lasting: Lasting, settled: Bools, excused: Bools) -> tuple[UInt8s, Float64s]:
+        """(uint8[assets], float64[assets]) of bits and levels."""
+        before, self._judged_by = self._judged_by, (settled, excused)
+        if before is None or lasting is not self._lasting or _differ(before, self._judged_by):
+            due = self._expectation.all_at(lasting)
+            self._lasting, self._level = lasting, due.level_due
+            self._bits = circumstances(due, settled, excused)
+        return self._bits, self._level
+
+
+def _differ(before: tuple[Bools, Bools], now: tuple[Bools, Bools]) -> bool:
+    return any(a is not b and np.count_nonzero(a != b) for a, b in zip(before, now, strict=True))
+
+
 class Screen:
     """Of one profile's rules: their tightest limits by field, and when those of expected power are judged."""
 
     def __init__(self, rules: RuleTable, heads: Float64s) -> None:
+        self.conditional = rules.conditional
         width = 1 + int(rules.field.max(initial=-1))
         self._high, self._low = np.full((width, 1), np.inf), np.full((width, 1), -np.inf)
         of_power = {*rules.around.tolist(), *rules.faint.tolist(), *rules.missing.tolist()}

@@ -6,7 +6,6 @@ shells, so that calls and bytes can be counted. The same arguments give the same
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,14 +22,13 @@ from gateway.ingest.session import Journal, Session
 from gateway.journal.record import Kind, Record, encode_arrival
 from gateway.model import Chunk, Run
 from gateway.sections import Settings
-from gateway.store.influx import GZIP_LEVEL
 from gateway.store.line_protocol import LineWriter
+from gateway.store.packing import gzip
 from gateway.translation import Translator
 from simulators import city
 
 START_NS = 1_793_595_600_000_000_000  # noon in Vietnam, 2 November 2026
 MESSAGE_NS = 1_000_000
-GZIP_WBITS = 31
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +83,7 @@ class Inside:
         transitions = self.engine.apply(chunk)
         batches = [batch for part in chunk.parts if isinstance(part, Run) for batch in part.batches]
         lines = self._lines.lines(batches)
-        packer = zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, GZIP_WBITS)
-        body = packer.compress(lines.body) + packer.flush()
+        body = gzip(lines.body)
         return Passed(chunk, len(transitions), written, len(body), len(lines))
 
     def record(self, packets: Sequence[bytes]) -> tuple[list[Record], int]:

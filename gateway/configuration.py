@@ -13,8 +13,9 @@ from dataclasses import asdict, dataclass, field
 import msgspec
 
 from gateway.alarm.engine import AlarmEngine
-from gateway.alarm.options import AlarmOptions
+from gateway.alarm.options import AlarmOptions, contradiction
 from gateway.decode import rulebook
+from gateway.decode.lines import line_of
 from gateway.decode.profile import Profile, load
 from gateway.decode.regulations import read as regulations_of
 from gateway.decode.watches import check_regulations
@@ -90,6 +91,9 @@ def interpret(content: bytes, name: str) -> Configuration:
         for profile in known:
             check_regulations(profile.spec.watches, regulations, rulebook.FILE)
         options = AlarmOptions(**rulebook.practice(rules, asdict(options)))  # type: ignore[arg-type]
+        if (wrong := contradiction(options)) is not None:
+            key, problem, remedy = f"practice.{wrong[0]}", *wrong[1:]
+            raise ConfigurationError(rulebook.FILE, key, problem, remedy, line=line_of(rules, key))
     if sources.share is not None:  # last: rules may name places of any worker
         worker, workers = sources.share
         fleet = Partition(fleet, workers).share(worker)

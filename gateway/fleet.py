@@ -63,6 +63,7 @@ class Asset:
     rated_power_w: float = 0.0
     heads: int = 1
     programme: str = ""
+    luminaire_type: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,22 @@ class Programme:
     off_minute: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class LuminaireType:
+    """How much one head draws: ``curve`` is "linear", "dali" or "table", whose ``points`` are (level %, W).
+
+    ``virtual_output`` is the share of full power its drivers are set to. Constant light begins at the share
+    ``constant_light_start`` and reaches full power after ``constant_light_h`` operating hours.
+    """
+
+    id: str
+    curve: str = "linear"
+    points: tuple[tuple[float, float], ...] = ()
+    virtual_output: float = 1.0
+    constant_light_start: float = 1.0
+    constant_light_h: float = 0.0
+
+
 @dataclass(frozen=True)
 class Fleet:
     """The whole inventory. Rows are positions in ``devices`` and ``assets`` of this object only."""
@@ -111,6 +128,7 @@ class Fleet:
     devices: tuple[Device, ...]
     assignments: tuple[Assignment, ...]
     time_zone: str = "Asia/Ho_Chi_Minh"
+    luminaire_types: tuple[LuminaireType, ...] = ()
 
     @cached_property
     def device_row(self) -> dict[str, int]:
@@ -131,6 +149,10 @@ class Fleet:
     @cached_property
     def programme_by_id(self) -> dict[str, Programme]:
         return {programme.id: programme for programme in self.programmes}
+
+    @cached_property
+    def luminaire_type_by_id(self) -> dict[str, LuminaireType]:
+        return {kind.id: kind for kind in self.luminaire_types}
 
     @cached_property
     def rated_power_w(self) -> Float64s:

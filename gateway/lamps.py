@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from gateway.alarm.expected import Expectation, Light, Supply, lit
+from gateway.alarm.expected import Expectation, Light, Supply
 from gateway.fleet import Fleet
 from gateway.model import ProfileSpec, ReadingBatch
 
@@ -51,7 +51,7 @@ class LampPicture:
         points = self._points
         due = self._expectation.at(points, np.full(len(points), now_ns, dtype=np.int64))
         heard = (now_ns - self._heard_ns[points] <= self._stale_ns) & ~np.isnan(self._power_w[points])
-        burning = heard & lit(self._power_w[points], self._expectation.standby_w[points])
+        burning = heard & self._expectation.lit(self._power_w[points], self._expectation.standby_w[points])
         # Around a switching nobody knows; a lamp that is silent then has not been given power yet.
         unsupplied = ~burning & (
             (due.supply_due == Supply.OFF) | (~heard & (due.supply_due == Supply.UNKNOWN))

@@ -28,6 +28,11 @@ LOSS = 0.02
 OWN_W = 6.0
 """Controller and modem, on phase 1."""
 
+OVERLOADED, TAPPED = 1, 2
+"""Phases that others draw from."""
+
+_OVERLOAD_V = 218.0  # by a lamp's power factor
+
 _OWN_PF, _LAMP_PF = 0.6, 0.95
 _LEAK, _METER_H, _PF = 40, 41, 42  # channels of noise
 
@@ -47,6 +52,8 @@ class Cabinets:
         "leakage_current",
         "cabinet_temperature",
         "contactor_closed",
+        "breaker_tripped",
+        "residual_current_trip",
         "door_open",
         "selector_mode",
     )
@@ -87,6 +94,7 @@ class Cabinets:
         phases = self._phase_powers(number, time_ns)
         dead = self._size("supply_loss", rows, time_ns) > 0
         phases[:, dead] = 0.0
+        phases[:, ~dead] += self._foreign_w(rows, time_ns, phases)[:, ~dead]
         at_work = self._size("maintenance", rows, time_ns)
         by_hand = self._size("manual", rows, time_ns) + at_work
         values: dict[str, Float64s | str | list[str]] = {}
@@ -116,9 +124,21 @@ class Cabinets:
                 self._size("contactor_open", rows, time_ns) > 0, 0.0, self._contactor_closed(number, time_ns)
             ),
         )
+        values["breaker_tripped"] = np.sign(self._size("breaker_trip", rows, time_ns))
+        values["residual_current_trip"] = np.sign(self._size("rcd_trip", rows, time_ns))
         values["door_open"] = np.sign(self._size("door_open", rows, time_ns))
         values["selector_mode"] = ["manual" if hand else "auto" for hand in (by_hand > 0).tolist()]
         return values
+
+    def _foreign_w(self, rows: Int32s, time_ns: Int64s, lamps_w: Float64s) -> Float64s:
+        """What others draw, and what hangs on another phase than all believe; W, float64[3, n]."""
+        more = np.zeros_like(lamps_w)
+        more[OVERLOADED] += self._size("overload", rows, time_ns) * _OVERLOAD_V
+        more[TAPPED] += self._size("tap", rows, time_ns) * 1000.0
+        crossed = self._size("crossed_phases", rows, time_ns) * lamps_w[TAPPED]
+        more[TAPPED] -= crossed
+        more[OVERLOADED] += crossed
+        return more
 
     def _size(self, kind: str, rows: Int32s, time_ns: Int64s) -> Float64s:
         spans = self._spans.get(kind)
@@ -137,7 +157,12 @@ class Cabinets:
         sample, lamps = self._lamps_of(number)
         lamps_wh = np.bincount(sample, self._luminaires.energy_wh(lamps, time_ns[sample]), len(number))
         own_h = self._noise.between(5_000, 30_000, _METER_H, rows) + (time_ns - self._start_ns) / 3.6e12
-        return lamps_wh * (1 + LOSS) + OWN_W * own_h
+        foreign_wh = np.zeros(len(rows))
+        for kind, watts in (("overload", _OVERLOAD_V), ("tap", 1000.0)):
+            for hit in self._spans[kind].begun(rows, time_ns) if kind in self._spans else ():
+                drawn_h = (np.minimum(time_ns[hit.position], hit.to_ns) - hit.from_ns) / 3.6e12
+                foreign_wh[hit.position] += hit.by * watts * drawn_h
+        return lamps_wh * (1 + LOSS) + OWN_W * own_h + foreign_wh
 
     def _lamps_of(self, number: Int64s) -> tuple[Int64s, Int32s]:
         """(sample, lamp) for every lamp behind the cabinet of every sample."""

@@ -35,7 +35,7 @@ class Act:
     after_nights: int = 0
 
 
-NIGHT, DAY = Act(True, 3.0, 6.5), Act(False, 1.5, 2.0)
+NIGHT, DAY, FOREIGN = Act(True, 3.0, 6.5), Act(False, 1.5, 2.0), Act(True, 1.5, 6.0)
 ACTS = {
     "contactor_open": Act(True, -1.0, 5.0),
     "supply_loss": Act(True, 3.5, 3.0),
@@ -45,6 +45,9 @@ ACTS = {
     "dimming_stuck": Act(True, 2.0, 8.5, after_nights=1),
     "cycling": Act(True, 1.5, 72.0),
     "day_burner": Act(False, 1.5, 5.0),
+    "overload": FOREIGN,
+    "tap": FOREIGN,
+    "crossed_phases": FOREIGN,
     "manual": Act(False, 1.5, 4.0),
     "maintenance": Act(False, 1.5, 1.4),
     "contactor_welded": Act(False, 1.5, 3.0),

@@ -52,7 +52,8 @@ class Encoder:
             holes.append((profile.time.path, _Hole("time")))
         if profile.id_path is not None:
             holes.append((profile.id_path, _Hole("device")))
-        self._template, self._order = _template(holes, profile.records)
+        formats = {field.name: _format(field) for field in self._fields}
+        self._template, self._order = _template(holes, profile.records, formats)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -61,11 +62,12 @@ class Encoder:
 
     def encode(self, values: Values, time_ns: Int64s, devices: Sequence[str]) -> list[bytes]:
         """One payload for each sample; ``time_ns`` is what the device's own clock says."""
-        columns: dict[str, Sequence[str] | list[Any]] = {
-            field.name: _tokens(field, values[field.name], len(time_ns)) for field in self._fields
+        columns: dict[str, Sequence[Any]] = {
+            field.name: _column(field, values[field.name], len(time_ns)) for field in self._fields
         }
         columns["time"] = _times(self._profile, time_ns)
-        columns["device"] = [json.dumps(device) for device in devices]
+        if "device" in self._order:
+            columns["device"] = [json.dumps(device) for device in devices]
         ordered = [columns[name] for name in self._order]
         template = self._template
         return [(template % row).encode() for row in zip(*ordered, strict=True)]
@@ -76,7 +78,9 @@ class _Hole:
     name: str
 
 
-def _template(holes: list[tuple[Path, _Hole]], records: Path | None) -> tuple[str, list[str]]:
+def _template(
+    holes: list[tuple[Path, _Hole]], records: Path | None, formats: Mapping[str, str]
+) -> tuple[str, list[str]]:
     """A ``%`` template and the names of its places from left to right."""
     message: dict[str, Any] = {}
     record: dict[str, Any] = message if records is None else {}
@@ -93,7 +97,7 @@ def _template(holes: list[tuple[Path, _Hole]], records: Path | None) -> tuple[st
     text = json.dumps(message, default=name_hole, separators=(",", ":"), ensure_ascii=False)
     text = text.replace("%", "%%")
     for name in order:
-        text = text.replace(f'"{_HOLE.format(name)}"', "%s", 1)
+        text = text.replace(f'"{_HOLE.format(name)}"', formats.get(name, "%s"), 1)
     return text, order
 
 
@@ -110,7 +114,16 @@ def _put(root: dict[str, Any], steps: Sequence[str | int], value: Any) -> None:
         node = there
 
 
-def _tokens(field: ProfileField, values: Float64s | str | list[str], count: int) -> Sequence[str]:
+def _format(field: ProfileField) -> str:
+    """The place of a field in the template: numbers are written there, other values are tokens already."""
+    if field.kind in (FieldKind.TEXT, FieldKind.ENUM, FieldKind.BOOLEAN):
+        return "%s"
+    number = "%d" if field.kind is FieldKind.INTEGER else f"%.{_raw_decimals(field)}f"
+    return f'"{number}"' if field.text_number else number
+
+
+def _column(field: ProfileField, values: Float64s | str | list[str], count: int) -> Sequence[Any]:
+    """What goes into the field's place in each payload."""
     if field.kind is FieldKind.TEXT:
         return [json.dumps(str(values), ensure_ascii=False)] * count
     if field.kind in (FieldKind.ENUM, FieldKind.BOOLEAN):
@@ -124,11 +137,10 @@ def _tokens(field: ProfileField, values: Float64s | str | list[str], count: int)
     canonical = field.canonical
     raw = (values * canonical.divisor - canonical.addend) / canonical.multiplier
     if field.kind is FieldKind.INTEGER:
-        tokens_ = [str(number) for number in np.rint(raw).astype(np.int64).tolist()]
-    else:
-        digits = _raw_decimals(field)
-        tokens_ = [f"%.{digits}f" % number for number in np.round(raw, digits).tolist()]
-    return [f'"{token}"' for token in tokens_] if field.text_number else tokens_
+        whole: list[int] = np.rint(raw).astype(np.int64).tolist()
+        return whole
+    rounded: list[float] = np.round(raw, _raw_decimals(field)).tolist()
+    return rounded
 
 
 def _raw_decimals(field: ProfileField) -> int:

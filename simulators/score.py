@@ -32,11 +32,14 @@ HOLD_S: Final[Mapping[str, float]] = {
     "supplyVoltageTooHigh": 60.0,
     "supplyVoltageTooLow": 600.0,
     "cyclingFailure": 86_400.0,
-    "meteringFault": 900.0,
+    "meteringFault": 1800.0,  # two spans between readings: three readings, as of dimmingFailure
     "neutralLoss": 60.0,
     "localOverride": 7200.0,
     "switchingErrorOff": 1800.0,
     "switchingErrorOn": 1800.0,
+    "overload": 600.0,
+    "unexpectedLoad": 1800.0,
+    "phaseImbalance": 7200.0,
     "feederOpen": 300.0,
     "phaseLoss": 300.0,
     "floodLevelHigh": 2400.0,
@@ -59,6 +62,9 @@ EARLY: Final = SILENCE | {"sensorFlatLine"}
 """A value that happens to be the same before it is stuck makes its onset early in the same way."""
 
 EARLY_INTERVALS: Final = 3.0
+CLOCK_S: Final = 10.0
+"""A device's clock may be so far off since it was last set: 100 ppm for a day (field notes 8)."""
+
 GROUP_SHARE: Final = 0.8
 """A parent contains a group when it holds this share of the group's members."""
 
@@ -84,7 +90,7 @@ class _Truth:
         assert self.type is not None
         if self.first_ns is None:
             return self.from_ns <= alarm.delivered_ns
-        early_s = EARLY_INTERVALS * INTERVAL_S if self.type in EARLY else 0.0
+        early_s = EARLY_INTERVALS * INTERVAL_S if self.type in EARLY else CLOCK_S
         allowed_s = HOLD_S.get(self.type, 0.0) + GROUP_WAIT_S
         begins, ends = self.first_ns - early_s * SECOND_NS, self.due_ns + allowed_s * SECOND_NS
         return begins <= alarm.onset_ns <= ends and alarm.delivered_ns >= self.first_ns

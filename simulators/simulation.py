@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -191,8 +191,8 @@ class Simulation:
                 topic, device = self._status_topics[row], self._fleet.devices[row].id
                 rows.append((time_ns, row, Message(time_ns, device, topic, payload, 1, True, True)))
         rows += self._telemetry(from_ns, to_ns)
-        rows.sort(key=lambda row: row[:2])
-        arrived = bisect_left(rows, to_ns, key=lambda row: row[0])
+        rows.sort(key=itemgetter(0, 1))
+        arrived = bisect_left(rows, to_ns, key=itemgetter(0))
         self._in_the_air = rows[arrived:]
         return [message for _, _, message in rows[:arrived]]
 

@@ -60,6 +60,11 @@ class CabinetReports:
         fresh: Bools = (self.heard_ns > NEVER_NS) & (now_ns - self.heard_ns <= limit)
         return fresh
 
+    def ever(self) -> Bools:
+        """Cabinets that told anything, at any time; bool[cabinets]."""
+        ever: Bools = self.heard_ns > NEVER_NS
+        return ever
+
     def phased(self, what: str) -> Float64s:
         """float64[3, cabinets] of one of PHASED, NaN where not known."""
         first = 3 * PHASED.index(what)

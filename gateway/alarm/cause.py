@@ -14,11 +14,13 @@ from typing import Final
 import numpy as np
 
 from gateway.alarm import silence
+from gateway.alarm.alike import ALIKE, Alike
 from gateway.alarm.cabinet import CabinetReports
 from gateway.alarm.circuits import Circuits
 from gateway.alarm.energised import Energised
+from gateway.alarm.evaluator import Evaluator
 from gateway.alarm.expected import Expectation, Supply
-from gateway.alarm.group import RADIO, Group
+from gateway.alarm.group import RADIO, TYPE, Group
 from gateway.alarm.options import AlarmOptions
 from gateway.alarm.parent import EXPLAINS, NOBODY, POWERLESS, STORM, WARD_OUTAGE, Key, Parent
 from gateway.alarm.silence import SilenceWatch
@@ -41,6 +43,7 @@ class Causes:
         watch: SilenceWatch,
         energised: Energised,
         reports: CabinetReports,
+        evaluator: Evaluator,
         options: AlarmOptions,
     ) -> None:
         self._fleet, self._circuits, self._options = fleet, circuits, options
@@ -48,6 +51,7 @@ class Causes:
         self._split_ns = round(options.split_s * 1e9)
         self.supply = SupplyWatch(circuits, reports, energised, options)
         self.together = Together(fleet, circuits, expectation, watch, energised, reports, options)
+        self.alike = Alike(fleet, circuits, evaluator, options)
         self.pending: dict[Key, tuple[int, int]] = {}
         self.standing: dict[Key, Parent] = {}
 
@@ -57,6 +61,7 @@ class Causes:
         ended, rests = self._ended(now_ns)
         found = {condition: self._hanging_on(condition[1]) for condition in self.supply.conditions()}
         found |= {(kind, group): rows for kind, group, rows in self.together.look(wall_ns, self._accounted())}
+        found |= {(kind, group): rows for kind, group, rows in self.alike.look()}
         radio = self.together.radio
         if radio.lost.any() and not self._is_over(RADIO, silence.TYPE):
             found[silence.TYPE, Group(RADIO, 0, ())] = np.flatnonzero(radio.missing).astype(np.int32)
@@ -91,16 +96,18 @@ class Causes:
             return self._fleet.areas[group.number].code, kind
         if group.level == RADIO:
             return RADIO, kind
+        if group.level == TYPE:
+            return f"{TYPE}:{self._fleet.luminaire_types[group.number].id}", kind
         names = self._circuits.names if group.level == "circuit" else self._circuits.feeders
         return names[group.number], kind
 
     def place(self, key: Key) -> tuple[str, str]:
         """(area, feeder) of a group: its cabinet's area; "" for the feeder of a cabinet or an area.
 
-        Radio has neither: who hangs on which gateway is not in the inventory.
+        Radio has neither, for who hangs on which gateway is not in the inventory; nor has a type of lamps.
         """
         group, c = self.standing[key].group, self._circuits
-        if group.level == RADIO:
+        if group.level in {RADIO, TYPE}:
             return "", ""
         if group.level == "area":
             return key[0], ""
@@ -132,9 +139,17 @@ class Causes:
             if parent.kind == WARD_OUTAGE and not self._of_storm(parent, key):
                 continue
             own = other[0] == asset or (scope and scope <= set(parent.group.circuits))
+            own = own or self._of_type(parent.group, asset)
             if own and other != key and kind in EXPLAINS[parent.kind] and parent.alarm:
                 return parent.alarm
         return ""
+
+    def _of_type(self, group: Group, asset: str) -> bool:
+        """Whether ``asset`` is a lamp of the type that ``group`` is."""
+        row = self._fleet.asset_row.get(asset)
+        if group.level != TYPE or row is None:
+            return False
+        return self._fleet.assets[row].luminaire_type == self._fleet.luminaire_types[group.number].id
 
     def _of_storm(self, storm: Parent, key: Key) -> bool:
         """Whether a group's alarm began with a storm, or soon after: what comes later is another fault."""
@@ -168,7 +183,11 @@ class Causes:
 
     def excused(self, rows: Int64s) -> Bools:
         """Devices that are late, and of which that is not to be said yet: groups before members."""
-        waits = self.together.excused(rows)
+        unreached = np.zeros(len(self._circuits), dtype=np.bool_)
+        for (_, kind), parent in self.standing.items():
+            if kind == silence.TYPE and parent.ended_ns is None:
+                unreached[list(parent.group.circuits)] = True
+        waits = self.together.excused(rows, unreached)
         radio = self.standing.get((RADIO, silence.TYPE))
         if radio is not None and radio.ended_ns is None:
             waits |= np.isin(rows, radio.members) & (self._energised.heard_ns[rows] < radio.began_ns)
@@ -189,11 +208,16 @@ class Causes:
             elif parent.group.level == RADIO:
                 back = np.count_nonzero(self._energised.heard_ns[parent.members] > parent.began_ns)
                 over = bool(back >= RADIO_BACK_SHARE * len(parent.members))
+            elif parent.kind in ALIKE:
+                over = self.alike.is_over(parent.kind, parent.group)
             elif not parent.silent:
                 over = self.supply.is_over(parent.kind, parent.group)
             else:
                 missing = self._not_back(parent)
-                if len(missing) < len(parent.group.circuits) and parent.back_ns is None:
+                # A circuit without a member can not be heard, and is not back for that.
+                speaking = np.unique(self._watch.circuit[parent.members])
+                known = np.count_nonzero(np.isin(speaking, parent.group.circuits))
+                if len(missing) < known and parent.back_ns is None:
                     parent = self.standing[key] = replace(parent, back_ns=now_ns)
                 split = parent.back_ns is not None and now_ns - parent.back_ns >= self._split_ns
                 over = not missing or split

@@ -36,11 +36,15 @@ class Crossing:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """``live`` are the batch's rows that were new, in order and not replayed: signs of life."""
+    """``live`` are the batch's rows that were new, in order and not replayed.
+
+    ``believed`` bool[live]: told of now, and no report that was held back for hours.
+    """
 
     crossings: list[Crossing]
     live: Int64s
     asset: Int32s  # where each of them stood, or BENCH
+    believed: Bools
 
 
 @dataclass(slots=True)

@@ -1,7 +1,7 @@
 """Which circuits have power. In: plans, cabinets' reports, lamps heard. Out: on, off or unknown, and by what.
 
 Evidence, strongest first: volts behind the contactor, the contactor, no volts before it, a group found dark,
-two lamps heard, the plan (field notes 2). Counts listening time only; never raises an alarm.
+two lamps heard, the plan or learned hours (field notes 2). Counts listening time only; never raises an alarm.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from gateway.alarm.cabinet import NEVER_NS, CabinetReports
 from gateway.alarm.circuits import NO_PHASE, Circuits
 from gateway.alarm.expected import Expectation, Supply
 from gateway.alarm.options import AlarmOptions
+from gateway.alarm.switching_times import SwitchingTimes
 from gateway.fleet import BENCH
 from gateway.model import Bools, Float64s, Int32s, Int64s, UInt8s
 
@@ -42,8 +43,9 @@ class Evidence(IntEnum):
 class Energised:
     """State per circuit; ``now_ns`` is the listening time so far.
 
-    ``state`` are codes of Supply, ``by`` of Evidence; ``planned`` is what the plan says; ``dark`` is set by
-    who finds a group without power. ``heard_ns`` [devices] is when each was last heard, by that count.
+    ``state`` are codes of Supply, ``by`` of Evidence; ``planned`` is what the plan says, or was learned;
+    ``dark`` is set by who finds a group without power. ``heard_ns`` [devices] is when each was last heard, by
+    that count.
     """
 
     def __init__(
@@ -67,10 +69,27 @@ class Energised:
         self.ended_ns: Int64s = np.full(count, NEVER_NS, dtype=np.int64)  # when power last went
         self.heard_ns: Int64s = np.full(devices, NEVER_NS, dtype=np.int64)
         self._share = options.stray_lamps_share
+        self.times = SwitchingTimes(circuits, options)
+
+    def alive(self, devices: Int32s, believed: Bools, of_device: Int32s) -> Bools:
+        """Which readings are signs of life; ``of_device`` gives circuits of devices.
+
+        A report that was held back for hours may come from a lamp that has long been dead, and where it lost
+        its clock nobody can tell how old it is. The first since power returned are believed all the same.
+        """
+        if believed.all():
+            return believed
+        since_ns = np.append(self.since_ns, NEVER_NS)[of_device[devices]]
+        alive: Bools = believed | (self.heard_ns[devices] < since_ns)
+        return alive
 
     def hear(self, devices: Int32s) -> None:
-        """Live readings of ``devices``, not older than a report or two."""
+        """Signs of life of ``devices``."""
         self.heard_ns[devices] = self.now_ns
+
+    def lapse(self, circuits: Bools, last_ns: int) -> None:
+        """Power of ``circuits`` went for a moment at about ``last_ns`` and is back: their lamps boot anew."""
+        self.ended_ns[circuits], self.since_ns[circuits] = last_ns, self.now_ns
 
     def settled(self) -> Bools:
         """Circuits in which boot and self-tests are over, bool[circuits]; unknown ones count as settled."""
@@ -87,6 +106,11 @@ class Energised:
         before, first = self.state, not (self.planned != Supply.UNKNOWN).any()
         instant = np.full(len(self._circuits), wall_ns, dtype=np.int64)
         planned = self._expectation.at(self._circuits.asset, instant).supply_due
+        blind = self.times.blind(reports)
+        if blind.any():
+            noon = self._expectation.night(wall_ns), self._expectation.since_noon_s(wall_ns)
+            self.times.learn(elapsed_ns, noon, self.now_ns - self.heard_ns, of_device, interval_ns)
+            planned = self.times.due(planned, blind, noon[1])
         planned[self.outage] = Supply.UNKNOWN
         began = (planned == Supply.OFF) & (self.planned != Supply.OFF)
         self.off_since_ns[began] = self.now_ns

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from gateway.alarm import acts, condition, hearing, repair, silence, snapshot
+from gateway.alarm import acts, carrying, condition, hearing, repair, silence, snapshot
 from gateway.alarm.cabinet import CabinetReports
 from gateway.alarm.cause import Causes
 from gateway.alarm.circuits import circuits_of
@@ -23,6 +23,8 @@ from gateway.alarm.expected import Expectation, Supply
 from gateway.alarm.explanation import explain
 from gateway.alarm.finding import Finding
 from gateway.alarm.ledger import OF_GROUP, Key, Ledger, Source
+from gateway.alarm.load import Loads
+from gateway.alarm.load_watch import LoadWatch
 from gateway.alarm.options import AlarmOptions
 from gateway.alarm.parent import SEVERITIES
 from gateway.alarm.quiet import Quiet
@@ -58,7 +60,7 @@ class AlarmEngine:
     ) -> None:
         specs, options = tuple(specs), options or AlarmOptions()
         self.fleet = fleet
-        self.expectation = Expectation(fleet)
+        self.expectation = Expectation(fleet, options)
         self.evaluator = Evaluator(fleet, specs, self.expectation, options)
         self.sky = DarkSky(fleet, options.photocell_share)
         self.circuits = circuits = circuits_of(fleet)
@@ -66,8 +68,17 @@ class AlarmEngine:
         self.energised = Energised(circuits, len(fleet.devices), self.expectation, options)
         self.reports = CabinetReports(fleet, specs)
         self.causes = Causes(
-            fleet, circuits, self.expectation, self.watch, self.energised, self.reports, options
+            fleet,
+            circuits,
+            self.expectation,
+            self.watch,
+            self.energised,
+            self.reports,
+            self.evaluator,
+            options,
         )
+        loads = Loads(fleet, specs, circuits, self.expectation, self.watch, self.energised, self.reports)
+        self.loads = LoadWatch(fleet, loads, options)
         self.sensors = Sensors(fleet, specs, options, regulations or {})
         self.quiet = Quiet(fleet)
         self._circuit = np.append(circuits.of_asset, BENCH)
@@ -112,6 +123,7 @@ class AlarmEngine:
         """Each rule of each device at ``asset``: limits, state, and why it stands there; OrderRefused."""
         found = explain(self.fleet, self.evaluator, self.expectation, asset, now_ns)
         found += explain_watches(self.sensors, self.fleet, asset, now_ns)
+        found += carrying.explain(self.loads, asset)
         return found + hearing.explain(self.fleet, self.watch, self.causes.together, asset)
 
     def snapshot(self) -> bytes:
@@ -131,7 +143,8 @@ class AlarmEngine:
         """Whether the device and rule that hold up an alarm still exist, at the same asset."""
         device, rule = source
         if not device:
-            return OF_GROUP not in rule or self.causes.is_open(self.ledger.key_of[source])
+            key = self.ledger.key_of[source]
+            return OF_GROUP not in rule or self.causes.is_open(key) or self.loads.is_open(key)
         row = self.fleet.device_row.get(device)
         if row is None:
             return False
@@ -165,7 +178,8 @@ class AlarmEngine:
         self.watch.advance(elapsed_ns, wall_ns, energised.state == Supply.ON)
         if energised.now_ns // REVIEW_NS != (energised.now_ns - elapsed_ns) // REVIEW_NS:
             self.watch.review()
-            self.evaluator.review(self.expectation.night(wall_ns), self.watch.asset, self.watch.circuit)
+            night = self.expectation.night(wall_ns)
+            self.evaluator.review(night, self.watch.asset, self.watch.circuit, self.circuits)
         ended, began, past = self.causes.step(wall_ns)
         for key in ended:
             alarms += self.ledger.end(_of_group(key), wall_ns, None, None)
@@ -174,7 +188,10 @@ class AlarmEngine:
         for parent in past:
             alarms += self._uncover(parent.alarm)
         alarms += self._silences(self.watch.find(wall_ns, self.causes.excused))
-        return alarms + [a for found in self.sensors.step(elapsed_ns) for a in self.scribe.found(found)]
+        aside, night = self.causes.supply.busy(), self.expectation.night(wall_ns)
+        loads = self.loads.step(elapsed_ns, energised.now_ns, wall_ns, night, aside)
+        found = [*self.sensors.step(elapsed_ns), *loads]
+        return alarms + [alarm for one in found for alarm in self.scribe.found(one)]
 
     def settle(self) -> None:
         """Tell the evaluator which assets have had power for long enough, and which may burn by day."""
@@ -208,11 +225,14 @@ class AlarmEngine:
         found: list[tuple[tuple[int, int, int], Finding]] = []
         for batch in run.batches:
             judgement = self.evaluator.judge(batch)
-            live, device = judgement.live, batch.device[judgement.live]
-            fresh = batch.received_ns[live] - batch.time_ns[live] <= 2 * self.watch.interval_ns[device]
-            self.energised.hear(device[fresh])
+            live = judgement.live
             self.reports.observe(batch, live, judgement.asset, self.energised.now_ns)
             self.sensors.observe(batch, live, judgement.asset)
+            device = batch.device[live]
+            alive = self.energised.alive(device, judgement.believed, self.watch.circuit)
+            live, device = live[alive], device[alive]
+            self.energised.hear(device)
+            self.loads.loads.observe(batch, live)
             for position, heard in self.watch.hear(device, batch.time_ns[live]):
                 row = live[position]
                 place = (int(batch.sequence[row]), int(batch.index[row]), int(batch.sample[row]))

@@ -13,12 +13,13 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from gateway.alarm.circuits import Circuits
 from gateway.alarm.crossing import Crossing, Judgement, RuleState
-from gateway.alarm.expected import Expectation, lit
+from gateway.alarm.expected import Expectation
 from gateway.alarm.lamp_memory import LampMemory, Sight
 from gateway.alarm.options import AlarmOptions
 from gateway.alarm.order import live_in_order, occurrences
-from gateway.alarm.rule import METER_GUARD_W, RuleTable, head_shares, limits, table
+from gateway.alarm.rule import RuleTable, head_shares, limits, table
 from gateway.alarm.scene import Circumstances, Scene, broken
 from gateway.alarm.screen import BITS, STEADY, Present, Screen, View, circumstances
 from gateway.alarm.timing import Times, Timing
@@ -56,7 +57,8 @@ class Evaluator:
         self.heads = head_shares(fleet, options.heads_margin)
         self._expectation = expectation
         spec_of = {spec.name: spec for spec in specs}
-        self.tables = {name: table(spec, fleet) for name, spec in spec_of.items()}
+        self.tables = {name: table(spec, fleet, options) for name, spec in spec_of.items()}
+        self.fields = {name: tuple(field.name for field in spec.numeric) for name, spec in spec_of.items()}
         self.seen: dict[str, Float32s] = {}
         self.local = np.zeros(len(fleet.devices), dtype=np.int32)  # device row -> row in its RuleState
         self.states: dict[str, RuleState] = {}
@@ -75,7 +77,7 @@ class Evaluator:
                 self.memories[name] = LampMemory(spec_of[name], rules.derived, rows, fleet, options)
         # Lamps that were lit when last heard, for telling a dark sky from a fault.
         self.shining = np.zeros(len(fleet.devices), dtype=np.bool_)
-        self.timing = Timing(len(fleet.devices))
+        self.timing = Timing(len(fleet.devices), options)
         self.busy = np.zeros(len(fleet.devices), dtype=np.bool_)
         self.latest_ns = np.full(len(fleet.devices), TIME_ABSENT, dtype=np.int64)
         # Assets whose circuit has had time for boot and self-tests; before, no lamp is judged by its light.
@@ -103,6 +105,7 @@ class Evaluator:
         on_bench = len(believed) - int(np.count_nonzero(placed))
         self.on_bench += on_bench
         self.judged += len(believed) - on_bench
+        believe = times.believe
         if len(believed) < len(live):
             rows, device, asset_of = live[believed], device[believed], asset[believed]
             times = times.take(believed)
@@ -111,38 +114,38 @@ class Evaluator:
         values = batch.values if len(rows) == len(batch) else batch.values[:, rows]
         if not rules.rules or not len(rows):
             self._see(rules, values, device)
-            return Judgement([], live, asset)
+            return Judgement([], live, asset, believe)
         view = View(rules, batch, rows, device, asset_of, times, values)
         if self.screens[rules.profile].conditional:
             view = self._lit_view(view, distinct=distinct, on_bench=on_bench > 0)
         self._see(rules, view.values, device)
         suspects = self._suspects(view, distinct=distinct)
         if not len(suspects):
-            return Judgement([], live, asset)
+            return Judgement([], live, asset, believe)
         scene = self._scene(view.take(suspects))
         device = device[suspects]
         self.busy[device[scene.breach.any(axis=0)]] = True
         touched = np.flatnonzero(self.busy[device])
         if not len(touched):
-            return Judgement([], live, asset)
+            return Judgement([], live, asset, believe)
         scene = scene.take(touched)
         np.logical_and(scene.sample, ~np.isnan(scene.values), out=scene.sample)
         healthy = scene.healthy()
         moving = self._moving(scene, healthy)
         if not len(moving):
-            return Judgement([], live, asset)
+            return Judgement([], live, asset, believe)
         scene, healthy = scene.take(moving), healthy[:, moving]
         crossings: list[Crossing] = []
         for at in occurrences(batch.device[scene.rows]):
             crossings += self._advance(scene, healthy, at)
         crossings = [crossing for crossing in crossings if not crossing.rule.recorded]
         crossings.sort(key=lambda crossing: crossing.place)
-        return Judgement(crossings, live, asset)
+        return Judgement(crossings, live, asset, believe)
 
-    def review(self, night: int, asset: Int32s, circuit: Int32s) -> None:
+    def review(self, night: int, asset: Int32s, circuit: Int32s, circuits: Circuits) -> None:
         """Let the memories draw their conclusions; where each device stands and hangs, int32[devices]."""
         for memory in self.memories.values():
-            memory.review(night, asset[memory.devices], circuit[memory.devices])
+            memory.review(night, asset[memory.devices], circuit[memory.devices], circuits)
 
     def _lit_view(self, view: View, *, distinct: bool, on_bench: bool) -> View:
         """With what is due; the memories take in the readings."""
@@ -154,20 +157,24 @@ class Evaluator:
         standby_w = self._expectation.standby_w[known]
         lamps_lit = expected_w = steady = proven = None
         if rules.power_row >= 0:
-            lamps_lit = lit(values[rules.power_row], standby_w)
+            lamps_lit = self._expectation.lit(values[rules.power_row], standby_w)
             self.shining[device] = lamps_lit
         if rules.of_expected or rules.remembers:
             level = level_due
             if rules.level_row >= 0:
                 measured = values[rules.level_row]
                 level = np.where(np.isnan(measured), level, measured)
-            expected_w = self._expectation.expected_power_w(known, level)
+            hours = values[rules.hours_row] if rules.hours_row >= 0 else None
+            expected_w = self._expectation.expected_power_w(known, level, hours)
             if rules.remembers:
                 memory, local = self.memories[rules.profile], self.local[device]
                 factor = memory.factor[local]
                 proven = ~np.isnan(factor)
                 expected_w = expected_w * np.where(proven, factor, 1.0)
                 steady = (bits & STEADY) != 0
+                unsteady = memory.gear.unsteady(local, times.time_ns, values, distinct=distinct)
+                if unsteady is not None:
+                    steady = steady & ~unsteady
                 judged = (bits & BITS[When.LIGHT_DUE_ON]) != 0
                 sight = Sight(
                     local, known, times.time_ns, values, times.spaced, distinct, judged, steady, level,
@@ -205,7 +212,7 @@ class Evaluator:
         if view.bits is not None:
             told = power = programme = asset != BENCH
             if view.expected_w is not None and view.standby_w is not None:
-                told = view.expected_w - view.standby_w >= METER_GUARD_W
+                told = view.expected_w - view.standby_w >= rules.meter_guard_w
             if view.proven is not None and view.steady is not None:
                 programme = self.memories[rules.profile].followed[self.local[view.device]]
                 heads, power = self.heads[:, known] * view.proven, view.proven & view.steady

@@ -16,19 +16,14 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from gateway.alarm import sun
+from gateway.alarm.curves import PowerCurves
+from gateway.alarm.options import AlarmOptions
 from gateway.fleet import Fleet, Programme
 from gateway.model import TIME_ABSENT, Bools, Float64s, Int32s, Int64s, UInt8s
 
-SWITCHING_GUARD_NS: Final = 600 * 1_000_000_000
-PHOTOCELL_DARK_DEG: Final = -6.0
-PHOTOCELL_BRIGHT_DEG: Final = 6.0
-STANDBY_W_PER_HEAD: Final = 1.0
-LIT_MARGIN_W: Final = 3.0
 CELL_DEG: Final = 0.1  # one sun for 11 km: at most 12 s wrong
 DAYS_CACHED_MAX: Final = 16
 _NEVER_NS: Final = 2**62
-# What is said changes at an edge, and where the guards around it begin and have ended.
-_STEPS_NS: Final = (-SWITCHING_GUARD_NS, 0, 1, SWITCHING_GUARD_NS + 1)
 _START_OF_EVENING: Final = -1.0  # a step without a level of its own
 _EPOCH: Final = date(1970, 1, 1)
 
@@ -96,13 +91,15 @@ class _DayTable:
 class Expectation:
     """Expected states of ``fleet``; ``schedule`` int32[assets] numbers their (programme, 0.1° cell) pairs."""
 
-    def __init__(self, fleet: Fleet) -> None:
+    def __init__(self, fleet: Fleet, options: AlarmOptions | None = None) -> None:
+        options = options or AlarmOptions()
+        self._programme_guard_ns = round(options.programme_guard_s * 1e9)
+        self._photocell_deg, self._lit_margin_w = options.photocell_sun_deg, options.lit_margin_w
         self._zone = ZoneInfo(fleet.time_zone)
         self._offset_ns = _standard_offset_ns(self._zone)
         self._group_switched = fleet.group_switched
-        self._rated_w = fleet.rated_power_w
-        heads = np.array([asset.heads for asset in fleet.assets], dtype=np.float64)
-        self.standby_w = np.minimum(heads * STANDBY_W_PER_HEAD, self._rated_w)
+        self._curves = PowerCurves(fleet)
+        self.standby_w = self._curves.standby_w
         numbers: dict[tuple[str, int, int], int] = {}
         programmes = fleet.programme_by_id
         rows = []
@@ -117,13 +114,13 @@ class Expectation:
         self._longitude = np.array([cell * CELL_DEG for _, _, cell in numbers], dtype=np.float64)
         kinds = [_why(programme) for programme in self._programmes]
         self._why = np.array(kinds, dtype=np.uint8)
-        guards = [0 if kind is Why.PHOTOCELL else SWITCHING_GUARD_NS for kind in kinds]
+        guards = [0 if kind is Why.PHOTOCELL else self._programme_guard_ns for kind in kinds]
         self._guard_ns = np.array(guards, dtype=np.int64)
         self._days: dict[int, _DayTable] = {}
         self._lasting = Lasting(0, 0, np.empty(0, np.uint8), np.empty(0), np.empty(0, np.bool_))
 
     def at(self, assets: Int32s, time_ns: Int64s, skew_ns: Int64s | int = 0) -> ExpectedState:
-        """State due at each (asset row, ns UTC); EITHER within ±(10 min + |skew_ns|) of a switching.
+        """State due at each (asset row, ns UTC); EITHER within ±(guard + |skew_ns|) of a switching.
 
         Asset rows must exist (BENCH is the caller's to leave out).
         """
@@ -172,7 +169,7 @@ class Expectation:
         first, last = (days.min(), days.max()) if len(days) else (0, -1)
         distinct = [first] if first == last else np.unique(days)
         skew_ns = np.abs(skew_ns)
-        margin, guard = self._guard_ns[schedule] + skew_ns, SWITCHING_GUARD_NS + skew_ns
+        margin, guard = self._guard_ns[schedule] + skew_ns, self._programme_guard_ns + skew_ns
         guard = np.broadcast_to(guard, schedule.shape)
         for day in distinct:
             at = slice(None) if len(distinct) == 1 else np.flatnonzero(days == day)
@@ -191,10 +188,17 @@ class Expectation:
         """Number of the local noon-to-noon that holds an instant."""
         return (time_ns + self._offset_ns - sun.DAY_NS // 2) // sun.DAY_NS
 
-    def expected_power_w(self, assets: Int32s, level: Float64s) -> Float64s:
-        """Power of each asset at ``level`` %: linear from standby to rated power, all heads together."""
-        standby = self.standby_w[assets]
-        return standby + (self._rated_w[assets] - standby) * np.clip(level, 0.0, 100.0) / 100.0
+    def since_noon_s(self, time_ns: int) -> float:
+        """Seconds since the local noon that began ``night(time_ns)``."""
+        return (time_ns + self._offset_ns - sun.DAY_NS // 2) % sun.DAY_NS / 1e9
+
+    def expected_power_w(self, assets: Int32s, level: Float64s, hours: Float64s | None = None) -> Float64s:
+        """Power of each asset at ``level`` % after so many operating ``hours``, all heads together."""
+        return self._curves.power_w(assets, level, hours)
+
+    def lit(self, power_w: Float64s, standby_w: Float64s) -> Bools:
+        """Whether a lamp that draws ``power_w`` is lit; an unknown power (NaN) is no evidence of light."""
+        return power_w > standby_w + self._lit_margin_w
 
     def _day(self, day: int) -> _DayTable:
         """Schedules of the local dates ``day`` and ``day`` + 1, which hold the noon-to-noon of ``day``."""
@@ -208,7 +212,7 @@ class Expectation:
     def _build(self, day: int) -> _DayTable:
         suns = {
             elevation: [sun.crossings(d, self._latitude, self._longitude, elevation) for d in (day, day + 1)]
-            for elevation in (sun.CIVIL_TWILIGHT_DEG, PHOTOCELL_BRIGHT_DEG)
+            for elevation in {sun.CIVIL_TWILIGHT_DEG, -self._photocell_deg, self._photocell_deg}
         }
         start_ns = np.full(len(self._programmes), self._local(day, 0), dtype=np.int64)
         start_deg = sun.elevation_deg(start_ns, self._latitude, self._longitude)
@@ -219,7 +223,7 @@ class Expectation:
             dark = bool(start_deg[group] < sun.CIVIL_TWILIGHT_DEG)
             schedules.append(self._segments(programme, day, risen, sunk, dark))
         noon_ns = day * sun.DAY_NS - self._offset_ns + sun.DAY_NS // 2
-        return _pad(schedules, noon_ns)
+        return _pad(schedules, noon_ns, self._programme_guard_ns)
 
     def _segments(
         self,
@@ -246,8 +250,10 @@ class Expectation:
         twilight = sun.CIVIL_TWILIGHT_DEG
         switches = [(t, Light.ON) for t in sunk[twilight]]
         if programme.switch == "photocell":
-            switches += [(t, Light.EITHER) for t in sunk[PHOTOCELL_BRIGHT_DEG] + risen[PHOTOCELL_DARK_DEG]]
-            switches += [(t, Light.OFF) for t in risen[PHOTOCELL_BRIGHT_DEG]]
+            low, high = -self._photocell_deg, self._photocell_deg
+            switches = [(t, Light.ON) for t in sunk[low]]
+            switches += [(t, Light.EITHER) for t in sunk[high] + risen[low]]
+            switches += [(t, Light.OFF) for t in risen[high]]
         else:
             switches += [(t, Light.OFF) for t in risen[twilight]]
         switches = [(t, light) for t, light in switches if t != TIME_ABSENT]
@@ -275,7 +281,7 @@ class _Schedule:
         return sorted([*lights, *levels], key=lambda change: change[0])
 
 
-def _pad(schedules: list[_Schedule], noon_ns: int) -> _DayTable:
+def _pad(schedules: list[_Schedule], noon_ns: int, guard_ns: int) -> _DayTable:
     """Lay schedules of different length side by side, for the day from ``noon_ns`` on."""
     width = max((len(s.switches) + len(s.steps) for s in schedules), default=0)
     edges = np.full((len(schedules), width), _NEVER_NS, dtype=np.int64)
@@ -300,7 +306,9 @@ def _pad(schedules: list[_Schedule], noon_ns: int) -> _DayTable:
                 switching[row, k] = True
             light[row, k + 1 :], level[row, k + 1 :] = due, _due(code, percent)
     end_ns = noon_ns + sun.DAY_NS
-    around = {at + step for at in np.unique(edges).tolist() for step in _STEPS_NS}
+    # What is said changes at an edge, and where the guards around it begin and have ended.
+    steps = -guard_ns, 0, 1, guard_ns + 1
+    around = {at + step for at in np.unique(edges).tolist() for step in steps}
     changes = sorted({noon_ns, end_ns} | {at for at in around if noon_ns < at < end_ns})
     return _DayTable(edges, switching, light, level, changes)
 
@@ -324,8 +332,3 @@ def _standard_offset_ns(zone: ZoneInfo) -> int:
     """Tells local days apart; summer time moves noon by an hour, which a table of two dates covers."""
     offset = datetime(2025, 1, 1, tzinfo=UTC).astimezone(zone).utcoffset()
     return 0 if offset is None else int(offset.total_seconds()) * 1_000_000_000
-
-
-def lit(power_w: Float64s, standby_w: Float64s) -> Bools:
-    """Whether a lamp that draws ``power_w`` is lit; an unknown power (NaN) is no evidence of light."""
-    return power_w > standby_w + LIT_MARGIN_W

@@ -6,17 +6,18 @@ reading by. Never changes a state.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Final
 
 import numpy as np
 
 from gateway.alarm.evaluator import Evaluator
 from gateway.alarm.expected import Expectation, ExpectedState, Light, Supply, Why
-from gateway.alarm.rule import METER_GUARD_W, RuleTable, limits
+from gateway.alarm.rule import RuleTable, limits
 from gateway.errors import OrderRefused
 from gateway.fleet import Fleet
 from gateway.model import TIME_ABSENT, Float64s, Rule, When, rfc3339
+from gateway.vocabulary.derived import DERIVED
 
 _HOLDS: Final[dict[When, Callable[[ExpectedState], bool]]] = {
     When.ALWAYS: lambda _: True,
@@ -43,7 +44,35 @@ def explain(
         applies[table.scoped] = table.applies[:, place]
         view = _View(evaluator, expectation, table, row, place)
         found += [view.document(fleet.devices[row].id, int(k)) for k in np.flatnonzero(applies)]
+        if fleet.assets[place].kind == "light_point":
+            found += _unobservable(table, evaluator.fields[table.profile], fleet.devices[row].id)
     return found
+
+
+def _unobservable(table: RuleTable, fields: Collection[str], device: str) -> list[dict[str, Any]]:
+    """What no rule can tell of this device, for its profile has not the fields: no alarm proves no health."""
+    judged = {rule.type for rule in table.rules}
+    missing: dict[str, list[str]] = {}
+    for derived in DERIVED.values():
+        missing.setdefault(derived.tells, []).extend(name for name in derived.needs if name not in fields)
+    return [
+        {
+            "rule": kind,
+            "device": device,
+            "field": names[0],
+            "severity": None,
+            "scope": "everywhere",
+            "above": None,
+            "clears_at": None,
+            "unit": None,
+            "value": None,
+            "time": None,
+            "state": "not observable",
+            "why": f"its profile has no {', '.join(dict.fromkeys(names))}",
+        }
+        for kind, names in missing.items()
+        if names and kind not in judged
+    ]
 
 
 class _View:
@@ -61,12 +90,13 @@ class _View:
         level = self._due.level_due
         if table.level_row >= 0 and not np.isnan(self._values[table.level_row]):
             level = self._values[[table.level_row]]
+        hours = self._values[[table.hours_row]] if table.hours_row >= 0 else None
         self._standby_w = expectation.standby_w[at]
         memory = evaluator.memories.get(table.profile)
         self._factor = float("nan") if memory is None else float(memory.factor[self._local])
         self._followed = memory is not None and bool(memory.followed[self._local])
         known = 1.0 if np.isnan(self._factor) else self._factor
-        self._expected_w = expectation.expected_power_w(at, level) * known
+        self._expected_w = expectation.expected_power_w(at, level, hours) * known
         self._heads = None if np.isnan(self._factor) else evaluator.heads[:, at]
         self._settled = bool(evaluator.settled[place])
         self._excused = bool(evaluator.excused[place])
@@ -125,7 +155,7 @@ class _View:
             return "its circuit has no power, or has it again for too short a time"
         if self._table.dark_only[k] and self._excused:
             return "its circuit, a crew or a dark sky accounts for light by day"
-        faint = float(self._expected_w[0] - self._standby_w[0]) < METER_GUARD_W
+        faint = float(self._expected_w[0] - self._standby_w[0]) < self._table.meter_guard_w
         if k in self._table.missing and faint:
             return "the power expected can not be told from standby"
         broken = value > raise_at if rule.above else value < raise_at

@@ -20,6 +20,9 @@ from gateway.model import Bools, Float64s, Int32s, Int64s
 RADIO = "radio"
 """Level, and asset id, of all that hangs on a lost gateway or cell: the inventory does not know which."""
 
+TYPE = "type"
+"""Level of all lamps of a type of luminaire; its asset id is ``type:`` and the type's id."""
+
 SLACK_SHARE = 0.1
 SLACK_NS = 60_000_000_000
 GROWING_SHARE = 0.3
@@ -27,7 +30,7 @@ GROWING_SHARE = 0.3
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """``level`` is circuit, feeder, cabinet, area or RADIO, which has none; ``circuits`` are all it has."""
+    """``level`` is circuit, feeder, cabinet, area, RADIO or TYPE; ``circuits`` are all it has, if any."""
 
     level: str
     number: int
@@ -48,13 +51,13 @@ def silent_groups(
     due: Bools,
     missing: Int64s,
     loss: Float64s,
+    besides: Bools,
 ) -> list[Group]:
-    """Groups that explain the missing reports of the devices ``due``; each circuit is in one at most."""
-    at = np.flatnonzero(due & (of_device != BENCH))
-    circuit = of_device[at]
-    owed = missing[at]
-    columns = np.ones(len(at)), owed > 0, owed * -np.log10(loss[at])
-    tally = _Tally(*(_summed(circuit, column, len(circuits)) for column in columns))
+    """Groups that explain the missing reports of the devices ``due``; each circuit is in one at most.
+
+    ``besides`` may be missing for another reason, but are waited for as long as their feeder is the cause.
+    """
+    tally = _tally(circuits, of_device, due, missing, loss)
     if not (tally.silent >= options.silent_share * np.maximum(tally.due, 1)).any():
         return []
     cabinets = int(circuits.cabinet.max(initial=BENCH)) + 1
@@ -87,21 +90,33 @@ def silent_groups(
         for c in np.flatnonzero(silent["circuit"]).tolist()
         if int(circuits.feeder[c]) not in taken
     ]
-    return _without_growing(groups, circuits, tally.growing(options))
+    also = tally
+    if groups and besides.any():
+        also = _tally(circuits, of_device, due | besides, missing, loss)
+    return _without_growing(groups, circuits, tally.growing(options), also.growing(options))
 
 
-def _without_growing(groups: list[Group], circuits: Circuits, growing: Bools) -> list[Group]:
-    """Only groups beside which nothing of their cabinet is on the way to be silent too.
+def _without_growing(groups: list[Group], circuits: Circuits, growing: Bools, also: Bools) -> list[Group]:
+    """Only groups beside which nothing of their cabinet is on the way to be silent too; ``also`` of a feeder.
 
     Of circuits that died together one is found first; what holds them all is to be named, and once.
     """
     settled = []
     for group in groups:
-        beside = circuits.cabinet == circuits.cabinet[group.circuits[0]]
+        one = group.circuits[0]
+        waits = growing & (circuits.cabinet == circuits.cabinet[one])
+        waits |= also & (circuits.feeder == circuits.feeder[one])
         others = {c for g in groups for c in g.circuits}
-        if not any(growing[c] for c in np.flatnonzero(beside).tolist() if c not in others):
+        if not any(c not in others for c in np.flatnonzero(waits).tolist()):
             settled.append(group)
     return settled
+
+
+def _tally(circuits: Circuits, of_device: Int32s, due: Bools, missing: Int64s, loss: Float64s) -> _Tally:
+    at = np.flatnonzero(due & (of_device != BENCH))
+    owed = missing[at]
+    columns = np.ones(len(at)), owed > 0, owed * -np.log10(loss[at])
+    return _Tally(*(_summed(of_device[at], column, len(circuits)) for column in columns))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,10 @@ import numpy.typing as npt
 
 from gateway.alarm.cabinet import COLUMNS, NEVER_NS
 from gateway.alarm.expected import Supply
-from gateway.alarm.group import RADIO, Group
+from gateway.alarm.group import RADIO, TYPE, Group
 from gateway.alarm.parent import Key, Parent
 from gateway.alarm.quiet import Window
+from gateway.alarm.switching_times import SwitchingTimes
 from gateway.model import Int32s
 
 if TYPE_CHECKING:
@@ -33,6 +34,18 @@ class KeptParent(msgspec.Struct, array_like=True):
     back_ns: int | None
     ended_ns: int | None
     alarm: str
+
+
+class KeptTimes(msgspec.Struct, array_like=True):
+    """Learned switching times: arrays [circuits] as bytes, ``on_s`` and ``off_s`` one a night."""
+
+    waited_ns: int
+    night: int | None
+    whole: bool
+    on_s: list[bytes]
+    off_s: list[bytes]
+    first_s: bytes
+    last_s: bytes
 
 
 class Groups(msgspec.Struct, array_like=True):
@@ -62,6 +75,7 @@ class Groups(msgspec.Struct, array_like=True):
     ended_ns: bytes = b""  # absent in snapshots written before they were
     until_ns: bytes = b""
     rate: bytes = b""
+    times: KeptTimes | None = None
 
 
 def pack(engine: AlarmEngine) -> Groups:
@@ -105,7 +119,31 @@ def pack(engine: AlarmEngine) -> Groups:
         ended_ns=energised.ended_ns.tobytes(),
         until_ns=causes.together.until_ns.tobytes(),
         rate=engine.watch.rate.tobytes(),
+        times=_pack_times(energised.times),
     )
+
+
+def _pack_times(times: SwitchingTimes) -> KeptTimes:
+    return KeptTimes(
+        waited_ns=times.waited_ns,
+        night=times.night,
+        whole=times.whole,
+        on_s=[row.tobytes() for row in times.on_s],
+        off_s=[row.tobytes() for row in times.off_s],
+        first_s=times.first_s.tobytes(),
+        last_s=times.last_s.tobytes(),
+    )
+
+
+def _unpack_times(kept: KeptTimes, times: SwitchingTimes, circuits: Int32s) -> None:
+    count = len(times.first_s)
+    times.waited_ns, times.night, times.whole = kept.waited_ns, kept.night, kept.whole
+    for k, (on_s, off_s) in enumerate(zip(kept.on_s, kept.off_s, strict=True)):
+        times.on_s[k] = mapped(on_s, circuits, np.nan, count, np.float64)
+        times.off_s[k] = mapped(off_s, circuits, np.nan, count, np.float64)
+    times.first_s = mapped(kept.first_s, circuits, np.nan, count, np.float64)
+    times.last_s = mapped(kept.last_s, circuits, np.nan, count, np.float64)
+    times.restored()
 
 
 def unpack(kept: Groups, engine: AlarmEngine, devices: Int32s) -> None:
@@ -120,6 +158,8 @@ def unpack(kept: Groups, engine: AlarmEngine, devices: Int32s) -> None:
     energised.since_ns = mapped(kept.since_ns, circuits, NEVER_NS, count)
     energised.off_since_ns = mapped(kept.off_since_ns, circuits, NEVER_NS, count)
     energised.heard_ns = mapped(kept.heard_ns, devices, NEVER_NS, len(engine.fleet.devices))
+    if kept.times is not None:
+        _unpack_times(kept.times, energised.times, circuits)
     size = len(engine.fleet.devices)
     if kept.ended_ns:
         energised.ended_ns = mapped(kept.ended_ns, circuits, NEVER_NS, count)
@@ -161,6 +201,7 @@ def _parent(kept: KeptParent, engine: AlarmEngine, circuit_row: dict[str, int]) 
         "cabinet": [cabinet.id for cabinet in engine.fleet.cabinets],
         "area": [area.code for area in engine.fleet.areas],
         RADIO: [RADIO],
+        TYPE: [f"{TYPE}:{kind.id}" for kind in engine.fleet.luminaire_types],
     }
     if key[0] not in places[kept.level]:
         return None
@@ -177,7 +218,7 @@ def _parent(kept: KeptParent, engine: AlarmEngine, circuit_row: dict[str, int]) 
     )
 
 
-def mapped(packed: bytes, rows: Int32s, default: int, size: int, dtype: Any = np.int64) -> npt.NDArray[Any]:
+def mapped(packed: bytes, rows: Int32s, default: float, size: int, dtype: Any = np.int64) -> npt.NDArray[Any]:
     """A column of the old inventory in the order of the new one."""
     column = np.full(size, default, dtype=dtype)
     known = rows >= 0

@@ -10,7 +10,9 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from gateway.alarm.options import AlarmOptions
+from gateway.alarm.circuits import Circuits
+from gateway.alarm.gear import GearMemory
+from gateway.alarm.options import CYCLING_NIGHTS_MAX, AlarmOptions
 from gateway.alarm.order import exchange
 from gateway.fleet import BENCH, Fleet
 from gateway.model import Bools, Float64s, Int32s, Int64s, ProfileSpec
@@ -19,19 +21,15 @@ HOUR_NS: Final = 3_600_000_000_000
 PAIR_H_MAX: Final = 3.0
 """Readings further apart say nothing of what happened between them: a night, an outage."""
 
-CUTS_APART: Final = 3.0  # power may have gone so often between two readings that are a day apart
+CUTS: Final = 3.0  # power may have gone so often between two readings: a recloser tries three times
 SELF_TEST_STARTS: Final = 3  # a unit that tests itself after a supply loss counts so many for one
 NOTED_ROWS_MAX: Final = 4096
 METER_STEPS_WH: Final = 3.0  # energy expected between two readings must be told from the register's steps
 DIMMED_BELOW: Final = 90.0
 RATIOS: Final = (0.4, 2.2)  # beyond, a lamp is faulty and not merely another type
 WEIGHT_MAX: Final = 64  # samples after which what is normal follows slowly
-NIGHTS: Final = 3
 MATCHED_MIN, DIMMED_MIN = 4, 2  # samples of a night that followed the programme, and none that did not
 CIRCUIT_MIN: Final = 4  # lamps of which half tell of a supply loss
-STARTS_COUNTED_MAX: Final = 10_000
-PF_LEVELS, PF_LIMITS = (10.0, 50.0), (0.60, 0.85)  # TALQ's example of a threshold by level
-PF_LEVEL_MIN, PF_POWER_MIN_W = 50.0, 20.0
 _TIME, _POWER, _ENERGY, _HOURS, _STARTS = range(5)
 _PER_MILLE: Final = 1000.0
 _NO_RATIOS: Final = np.array([0, 0, np.iinfo(np.int32).max, 0], dtype=np.int64)
@@ -63,8 +61,9 @@ class LampMemory:
 
     ``factor`` [d]: power of the lamp over what its type lets expect (unit spread, constant light, a wrong
     type in the inventory), NaN until it has shown it. ``followed`` [d]: it has kept its programme for a
-    night. ``starts`` [d, NIGHTS]: switch-ons while light was due, tonight first; ``excess`` [d]: those beyond
-    plan of the second worst night.
+    night. ``starts`` [d, CYCLING_NIGHTS_MAX]: switch-ons while light was due, tonight first; ``excess`` [d]:
+    those beyond plan that as many nights as count had at least. ``chatter`` [d]: what half of its circuit had
+    then, and no other feeder of its cabinet.
     """
 
     def __init__(
@@ -92,14 +91,17 @@ class LampMemory:
         self.weight = np.zeros(count, dtype=np.int32)
         # Power over expected, in per mille, since it was last looked at: how many, sum, least, most.
         self.ratios = np.tile(_NO_RATIOS, (count, 1))
-        self.starts = np.zeros((count, NIGHTS), dtype=np.int32)
+        self.starts = np.zeros((count, CYCLING_NIGHTS_MAX), dtype=np.int32)
         self.excess: Float64s = np.zeros(count)
+        self.chatter: Float64s = np.zeros(count)
+        self.cycling: Int64s = np.empty(0, dtype=np.int64)  # rows, of the two before
         self.followed: Bools = np.zeros(count, dtype=np.bool_)
         self.kept = np.zeros(
             (count, 3), dtype=np.int16
         )  # samples tonight: as due, as due and dimmed, not as due
         self.asset: Int32s = np.full(count, BENCH, dtype=np.int32)  # where all this was seen
         self.night = 0
+        self.gear = GearMemory(spec, derived, count, options.fade_s)
         self._noted: list[Float64s] = []  # bounded: NOTED_ROWS_MAX and one block
         self._noted_rows = 0
 
@@ -115,6 +117,7 @@ class LampMemory:
         before = exchange(self.last, sight.local, now, distinct=sight.distinct)
         hours = (now[:, _TIME] - before[:, _TIME]) / HOUR_NS
         near = (hours > 0.0) & (hours <= PAIR_H_MAX)
+        self.gear.count(sight.local, sight.values, distinct=sight.distinct)
         self._note(sight, now, np.where(near, now[:, _STARTS] - before[:, _STARTS], np.nan))
         out = np.empty((len(self._derived), len(sight.local)))
         for k, name in enumerate(self._derived):
@@ -123,13 +126,14 @@ class LampMemory:
             elif name == "metering_deviation":
                 out[k] = np.where(near, _metering(before, now, hours, sight.expected_w), np.nan)
             elif name == "energy_lost":
-                out[k] = self._energy_lost(sight, before, now, np.where(near, 1.0, CUTS_APART))
+                out[k] = self._energy_lost(sight, before, now)
             elif name == "starts_beyond_plan":
                 out[k] = self.excess[sight.local]
             elif name == "power_factor_margin":
-                told = (sight.level >= PF_LEVEL_MIN) & (now[:, _POWER] >= PF_POWER_MIN_W)
-                limit = np.interp(sight.level, PF_LEVELS, PF_LIMITS)
-                out[k] = np.where(told, np.abs(sight.values[self._factor_row]) - limit, np.nan)
+                out[k] = self._power_factor(sight, now[:, _POWER])
+            else:
+                rated_w, dead_w = self._rated_w[sight.asset], self._options.gear_dead_w
+                out[k] = self.gear.value(name, sight.local, sight.values, rated_w, dead_w)
         return out
 
     def _note(self, sight: Sight, now: Float64s, starts: Float64s) -> None:
@@ -153,7 +157,9 @@ class LampMemory:
         self._noted, self._noted_rows = [], 0
         rows = local.astype(np.int64)
         rose = np.flatnonzero(starts > 0)
-        counted = np.minimum(starts[rose], STARTS_COUNTED_MAX).astype(np.int32)
+        # One return of power no circuit knows of may be behind all that one reading brought: never enough.
+        most = max(self._options.cycling_starts_min - 1, 1)
+        counted = np.minimum(starts[rose], most).astype(np.int32)
         np.add.at(self.starts[:, 0], rows[rose], counted)
         told = (steady > 0) & ~np.isnan(level)
         wrong = np.abs(level - due) > self._options.dimming_tolerance
@@ -161,28 +167,33 @@ class LampMemory:
             np.add.at(self.kept[:, column], rows[which], 1)
         self._learn(rows, (steady > 0) & (np.where(np.isnan(level), due, level) >= 50.0), power_w, expected_w)
 
-    def review(self, night: int, asset: Int32s, circuit: Int32s) -> None:
+    def review(self, night: int, asset: Int32s, circuit: Int32s, circuits: Circuits) -> None:
         """Draw conclusions; ``night`` numbers local noon to noon, ``asset`` and ``circuit`` [d] say where."""
         self.digest()
         self.forget(np.flatnonzero((asset != self.asset) & (self.asset != BENCH)))
         self.asset = asset
         self._settle_factors()
+        passed = 0
         if night > self.night:
             matched, dimmed, deviated = self.kept.T
             whole = (dimmed >= DIMMED_MIN) | ~self._dims[np.maximum(asset, 0)]
             self.followed |= (matched >= MATCHED_MIN) & (deviated == 0) & whole & (asset != BENCH)
             self.kept[:] = 0
-            shift = min(night - self.night, NIGHTS) if self.night else 0
+            shift = min(night - self.night, CYCLING_NIGHTS_MAX) if self.night else 0
+            passed = shift
             self.starts = np.roll(self.starts, shift, axis=1)
             self.starts[:, :shift] = 0
             self.night = night
-        self._settle_starts(circuit)
+        self._settle_starts(circuit, circuits)
+        self.gear.review(passed)
 
     def forget(self, local: Int64s) -> None:
         """Lamps that were moved, or that the inventory now describes otherwise, start anew."""
+        self.gear.forget(local)
         self.last[local], self.factor[local], self.weight[local] = np.nan, np.nan, 0
         self.ratios[local] = _NO_RATIOS
-        self.starts[local], self.excess[local], self.kept[local], self.followed[local] = 0, 0.0, 0, False
+        self.starts[local], self.excess[local], self.chatter[local] = 0, 0.0, 0.0
+        self.kept[local], self.followed[local] = 0, False
 
     def _learn(self, local: Int64s, told: Bools, power_w: Float64s, expected_w: Float64s) -> None:
         """Ratios of lamps at half light or more, near what they had shown before."""
@@ -218,21 +229,44 @@ class LampMemory:
         self.weight[rows] = np.where(first & ~spread, 0, weight)
         self.ratios[rows] = _NO_RATIOS
 
-    def _settle_starts(self, circuit: Int32s) -> None:
-        """The second worst night's starts, without those that half of the circuit had: supply losses."""
-        limit = self._options.cycling_starts_min
-        candidates = np.flatnonzero((self.starts >= limit).any(axis=1))
-        self.excess[:] = 0.0
+    def _settle_starts(self, circuit: Int32s, circuits: Circuits) -> None:
+        """Starts that so many nights had at least, without those half of the circuit had: supply losses."""
+        limit, nights = self._options.cycling_starts_min, self._options.cycling_nights
+        candidates = np.flatnonzero((self.starts[:, :nights] >= limit).any(axis=1))
+        self.excess[:], self.chatter[:] = 0.0, 0.0
+        halves: dict[int, tuple[Int64s, Float64s]] = {}
         for number in np.unique(circuit[candidates]).tolist():
             rows = (
                 np.flatnonzero(circuit == number)
                 if number != BENCH
                 else candidates[circuit[candidates] == BENCH]
             )
-            beyond = self.starts[rows]
+            beyond = self.starts[rows, :nights].astype(np.float64)
             if number != BENCH and len(rows) >= CIRCUIT_MIN:
-                beyond = beyond - SELF_TEST_STARTS * np.median(beyond, axis=0)
-            self.excess[rows] = np.sort(beyond, axis=1)[:, -2]
+                halves[number] = rows, np.median(beyond, axis=0)
+                beyond = beyond - SELF_TEST_STARTS * halves[number][1]
+            self.excess[rows] = np.sort(beyond, axis=1)[:, -self._options.cycling_nights_min]
+        self._settle_chatter(halves, circuits)
+        self.conclude()
+
+    def conclude(self) -> None:
+        """Which lamps cycle: by themselves, or with their circuit."""
+        limit = self._options.cycling_starts_min
+        self.cycling = np.flatnonzero((self.excess >= limit) | (self.chatter >= SELF_TEST_STARTS * limit))
+
+    def _settle_chatter(self, halves: dict[int, tuple[Int64s, Float64s]], circuits: Circuits) -> None:
+        """What half of a circuit had: what another feeder of its cabinet had as well was the supply's."""
+        of_cabinet: dict[int, list[int]] = {}
+        for number in halves:
+            of_cabinet.setdefault(int(circuits.cabinet[number]), []).append(number)
+        for number, (rows, half) in halves.items():
+            beside = [
+                halves[other][1]
+                for other in of_cabinet[int(circuits.cabinet[number])]
+                if circuits.feeder[other] != circuits.feeder[number]
+            ]
+            own = np.maximum(half - np.max(beside, axis=0), 0.0) if beside else half
+            self.chatter[rows] = np.sort(own)[-self._options.cycling_nights_min]
 
     def _dimming(self, sight: Sight) -> Float64s:
         """Points off the level due; what is as due proves nothing of a lamp that never kept its programme.
@@ -246,15 +280,23 @@ class LampMemory:
         proves &= sight.steady
         return np.where(proves, off, np.nan)
 
-    def _energy_lost(self, sight: Sight, before: Float64s, now: Float64s, cuts: Float64s) -> Float64s:
-        """Wh a register went back by, beyond what a controller that saves now and then loses at a cut."""
+    def _power_factor(self, sight: Sight, power_w: Float64s) -> Float64s:
+        """Power factor above the limit of its level: TALQ has a curve, and light that tells it apart."""
+        own = self._options
+        told = (sight.level >= own.power_factor_light_pct) & (power_w >= own.power_factor_w_min)
+        levels = own.power_factor_low_pct, own.power_factor_high_pct
+        limit = np.interp(sight.level, levels, (own.power_factor_low, own.power_factor_high))
+        return np.where(told, np.abs(sight.values[self._factor_row]) - limit, np.nan)
+
+    def _energy_lost(self, sight: Sight, before: Float64s, now: Float64s) -> Float64s:
+        """Wh a register went back by, beyond what a controller that saves now and then loses at cuts."""
         lost = before[:, _ENERGY] - now[:, _ENERGY]
         told = ~np.isnan(lost) & (now[:, _HOURS] >= before[:, _HOURS] - 1.0)  # a new controller counts anew
         if not (lost > 0.0).any():
             return np.where(told, 0.0, np.nan)
         factor = self.factor[sight.local]
         most_w = self._rated_w[sight.asset] * np.where(np.isnan(factor), 2.0, 1.1 * factor)
-        rolled_back = lost <= most_w * cuts * (self._options.energy_saved_s / 3600.0)
+        rolled_back = lost <= most_w * CUTS * (self._options.energy_saved_s / 3600.0)
         return np.where(told, np.where(rolled_back, 0.0, lost), np.nan)
 
 

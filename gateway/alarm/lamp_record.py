@@ -6,6 +6,7 @@ compresses, never writes.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 import msgspec
@@ -15,7 +16,7 @@ from gateway.alarm.lamp_memory import LampMemory
 from gateway.fleet import BENCH, Fleet
 from gateway.model import Int32s
 
-_ARRAYS: Final = ("last", "factor", "weight", "ratios", "starts", "excess", "followed", "kept")
+_ARRAYS: Final = ("last", "factor", "weight", "ratios", "starts", "excess", "chatter", "followed", "kept")
 
 
 class Kept(msgspec.Struct, array_like=True):
@@ -35,7 +36,7 @@ def pack(fleet: Fleet, profile: str, memory: LampMemory) -> Kept:
         night=memory.night,
         devices=[fleet.devices[row].id for row in memory.devices],
         described=_described(fleet, memory.asset),
-        arrays={name: getattr(memory, name).tobytes() for name in _ARRAYS},
+        arrays={name: array.tobytes() for name, array in _arrays(memory)},
     )
 
 
@@ -49,10 +50,24 @@ def unpack(kept: Kept, fleet: Fleet, memory: LampMemory) -> None:
     old = np.flatnonzero(np.array(same, dtype=np.bool_) & (np.array(rows, dtype=np.int32) != BENCH))
     new = np.array(rows, dtype=np.int32)[old]
     memory.asset[new] = np.array(assets, dtype=np.int32)[old]
+    for name, array in _arrays(memory):
+        content = np.frombuffer(kept.arrays.get(name, b""), dtype=array.dtype)
+        if content.size == len(kept.devices) * (array.size // max(len(array), 1)):  # not of an earlier shape
+            array[new] = content.reshape(len(kept.devices), *array.shape[1:])[old]
+    memory.conclude()
+
+
+def _arrays(memory: LampMemory) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
+    """What is kept of each device, by name; a counter by its own, so that a profile may gain another."""
     for name in _ARRAYS:
-        array: np.ndarray[Any, Any] = getattr(memory, name)
-        content = np.frombuffer(kept.arrays[name], dtype=array.dtype)
-        array[new] = content.reshape(len(kept.devices), *array.shape[1:])[old]
+        yield name, getattr(memory, name)
+    gear = memory.gear
+    if len(gear.faded_ns):
+        yield "faded_ns", gear.faded_ns
+    for k, name in enumerate(gear.names):
+        yield f"{name}/last", gear.last[:, k]
+        yield f"{name}/counted", gear.counted[:, :, k]
+        yield f"{name}/failures", gear.failures[:, k]
 
 
 def _described(fleet: Fleet, assets: Int32s | list[int]) -> list[str]:
@@ -63,5 +78,6 @@ def _described(fleet: Fleet, assets: Int32s | list[int]) -> list[str]:
             described.append("")
             continue
         asset = fleet.assets[row]
-        described.append(f"{asset.id}\t{asset.rated_power_w}\t{asset.heads}\t{asset.programme}")
+        kind = fleet.luminaire_type_by_id.get(asset.luminaire_type, "")
+        described.append(f"{asset.id}\t{asset.rated_power_w}\t{asset.heads}\t{asset.programme}\t{kind}")
     return described

@@ -16,6 +16,7 @@ from gateway.alarm.wording import Wording
 from gateway.alarms import Alarm, AlarmState, Sample
 from gateway.errors import OrderRefused
 from gateway.model import Severity
+from gateway.vocabulary.kinds import LATCHING
 
 Source = tuple[str, str]
 """Device id and rule key: what holds an alarm up."""
@@ -33,9 +34,6 @@ def alarm_id(asset: str, kind: str, onset_ns: int) -> str:
 
 OF_GROUP: Final = "@"
 """In the rule key of a source: the condition is a group's and no device's."""
-
-LATCHING: Final = frozenset({"leakageDetected", "poleMayBeLive", "columnKnockedDown"})
-"""Types that endanger people: over, they stay until somebody who was there resets them."""
 
 OUT_OF_SERVICE: Final = "out_of_service:"
 """Of the ``parent`` of an alarm whose place is out of service."""

@@ -16,17 +16,31 @@ FALSE_PER_NIGHT: Final = 2e-6  # a fifth of the 0.01 per 1,000 nights, as losses
 REPORTS_A_NIGHT: Final = 44  # 11 hours of 15 minutes; also the most that may be missing
 MISSED_MIN: Final = 3
 REPORTS_KEPT_MAX: Final = 14 * REPORTS_A_NIGHT
+INTERVAL_S: Final = 900.0  # of those reports
+BURST_S: Final = 720.0  # a burst of noise, about 8 minutes (field notes 8), hides all reports in it
 WEAK_LOSS: Final = 0.2
 # What a radio loses before it has shown it: median 2 %, P90 8 %, 3 % of them 15 to 35 % (field notes 8).
-LOSSES: Final[Float64s] = np.array([0.005, 0.01, 0.02, 0.04, 0.08, 0.15, 0.25, 0.35, 0.5, 0.7, 0.9])
-_SHARES: Final[Float64s] = np.array([0.1, 0.2, 0.3, 0.2, 0.14, 0.03, 0.02, 0.01, 1e-4, 1e-5, 1e-6])
+# Close to each other where they are many: what lies between two counts as the lesser one.
+LOSSES: Final[Float64s] = np.array(
+    [0.005, 0.01, 0.02, 0.04, 0.08, 0.11, 0.15, 0.2, 0.25, 0.3, 0.35, 0.5, 0.7, 0.9]
+)
+_SHARES: Final[Float64s] = np.array(
+    [0.1, 0.2, 0.3, 0.2, 0.12, 0.025, 0.015, 0.015, 0.01, 0.008, 0.007, 1e-4, 1e-5, 1e-6]
+)
 _LOG_LOSS, _LOG_KEPT = np.log(LOSSES), np.log1p(-LOSSES)
 
 
 class LossRecord:
-    """Reports each device owed and missed, int32[devices]; the older half is forgotten after 14 nights."""
+    """Reports each device owed and missed, int32[devices]; the older half is forgotten after 14 nights.
 
-    def __init__(self, devices: int) -> None:
+    ``interval_s`` float64[devices]: who reports more often than every 15 minutes has more chances of a row
+    of lost reports a night, and loses several in one burst of noise.
+    """
+
+    def __init__(self, devices: int, interval_s: Float64s | None = None) -> None:
+        interval_s = np.full(devices, INTERVAL_S) if interval_s is None else np.maximum(interval_s, 1.0)
+        self._often = np.maximum(INTERVAL_S / interval_s, 1.0)
+        self._burst = np.floor(BURST_S / interval_s).astype(np.int64)
         self.due: Int32s = np.zeros(devices, dtype=np.int32)
         self.missed: Int32s = np.zeros(devices, dtype=np.int32)
 
@@ -46,8 +60,10 @@ class LossRecord:
     def allowed(self, first: Int32s) -> Int32s:
         """Missed reports that mean silence, int32[devices]; at least ``first`` until a night is on record."""
         known = self.due >= REPORTS_A_NIGHT
-        missed = missed_allowed(self._likely())
-        return np.where(known, missed, np.maximum(missed, first)).astype(np.int32)
+        missed = missed_allowed(self._likely() * self._often[:, np.newaxis]) + self._burst
+        missed = np.minimum(missed, REPORTS_A_NIGHT)
+        allowed: Int32s = np.where(known, missed, np.maximum(missed, first)).astype(np.int32)
+        return allowed
 
     def weak(self) -> Bools:
         """Devices that lose more than WEAK_LOSS of their reports, as a night's record or more says."""

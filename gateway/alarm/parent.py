@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 
 from gateway.alarm import silence
+from gateway.alarm.alike import CYCLING, INVALID_TYPE, TOO_HIGH, TOO_LOW
 from gateway.alarm.group import Group
 from gateway.alarm.supply import (
     NEUTRAL_LOSS,
@@ -40,6 +41,8 @@ SEVERITIES: Final = {
     SWITCHING_ERROR_OFF: Severity.CRITICAL,
     WARD_OUTAGE: Severity.CRITICAL,
     SWITCHING_ERROR_ON: Severity.MAJOR,
+    CYCLING: Severity.MINOR,
+    INVALID_TYPE: Severity.MINOR,
 }
 NOBODY: Final = np.empty(0, dtype=np.int32)
 _NO_POWER: Final = frozenset(
@@ -55,6 +58,8 @@ EXPLAINS: Final = {
     SWITCHING_ERROR_ON: frozenset({"lampUnexpectedOn"}),
     WARD_OUTAGE: STORM,
     silence.TYPE: frozenset({silence.TYPE}),
+    CYCLING: frozenset({CYCLING}),
+    INVALID_TYPE: frozenset({TOO_HIGH, TOO_LOW, INVALID_TYPE}),
     NEUTRAL_LOSS: _NO_POWER
     | {PHASE_LOSS, "supplyVoltageTooHigh"}
     | {f"phase{n}VoltageTooHigh" for n in (1, 2, 3)},

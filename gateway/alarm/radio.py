@@ -31,7 +31,9 @@ class Radio:
         self._circuits = circuits
         # Devices that report equally often: sensors are late long before lamps are.
         self._kind = np.unique(interval_ns, return_inverse=True)[1]
-        self._reports, self._most = options.radio_lost_reports, options.silent_share
+        reports = np.ceil(options.radio_lost_s * 1e9 / np.maximum(interval_ns, 1))
+        self._reports = np.maximum(reports, options.radio_lost_reports).astype(np.int64)
+        self._most = options.silent_share
         self.missing: Bools = np.zeros(0, dtype=np.bool_)
         self.lost: Bools = np.zeros(0, dtype=np.bool_)
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 from gateway.alarms import Alarm, Fault, FaultState, Ticket
 from gateway.errors import OrderRefused
 from gateway.model import Control
+from gateway.vocabulary.kinds import EQUIPMENT
 
 TICKET: Final = "ticket"
 """Kind of the control record that brings a ticket."""
@@ -20,52 +21,6 @@ TICKET: Final = "ticket"
 ENDED_MAX: Final = 10_000
 ENDED_KEEP_NS: Final = 30 * 86_400 * 1_000_000_000
 """A ticket is often closed the morning after the lamp is lit: for so long it still finds its fault."""
-
-EQUIPMENT: Final = frozenset(
-    {
-        # luminaire and column
-        "lampFailure",
-        "lampUnexpectedOn",
-        "lampUnexpectedOff",
-        "lampPowerTooHigh",
-        "lampPowerTooLow",
-        "invalidLampType",
-        "lightSourceFailure",
-        "dimmingFailure",
-        "cyclingFailure",
-        "highTemperature",
-        "thermalShutdown",
-        "relayFailure",
-        "contactorError",
-        "photocellFailure",
-        "controlGearFailure",
-        "controlGearCommFailure",
-        "communicationFailure",
-        "meteringFault",
-        "voltageDeviation",
-        "leakageDetected",
-        "poleMayBeLive",
-        "columnIssue",
-        "columnKnockedDown",
-        # feeder and cabinet
-        "feederOpen",
-        "feederPresumedDark",
-        "segmentDark",
-        "switchingErrorOn",
-        "switchingErrorOff",
-        "phaseLoss",
-        "neutralLoss",
-        "circuitBreakerTripped",
-        "overload",
-        "radioGatewayLost",
-        # sensors
-        "batteryLow",
-        "sensorOutOfRange",
-        "sensorFlatLine",
-        "sensorDrift",
-    }
-)
-"""Alarms that send a crew. What the grid, the weather or people do is no fault of our equipment."""
 
 
 class Repairs:

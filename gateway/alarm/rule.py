@@ -13,11 +13,11 @@ from typing import Final
 
 import numpy as np
 
-from gateway.alarm.expected import LIT_MARGIN_W
+from gateway.alarm.options import AlarmOptions
 from gateway.alarm.scope import applicable
 from gateway.errors import ConfigurationError
 from gateway.fleet import Fleet
-from gateway.model import Bools, Float64s, Int32s, Int64s, ProfileSpec, Rule, UInt8s, When
+from gateway.model import Bools, FieldKind, Float64s, Int32s, Int64s, ProfileSpec, Rule, UInt8s, When
 from gateway.vocabulary.derived import DERIVED
 
 WHENS: Final = tuple(When)
@@ -25,9 +25,8 @@ WHENS: Final = tuple(When)
 
 LEVEL_FIELD: Final = "dimming_level"  # uCIFI 3416/3
 POWER_FIELD: Final = "active_power"  # uCIFI 3418/4
+HOURS_FIELD: Final = "lamp_operating_hours"  # uCIFI 3416
 SECOND_NS: Final = 1_000_000_000
-METER_GUARD_W: Final = 5.0
-GONE_MARGIN_W: Final = 2.0  # power so near to standby is missing, whatever was expected
 HEADS_TOLD: Final = 0.75  # more power left than that is no dead head: units differ by as much
 
 
@@ -74,11 +73,15 @@ class RuleTable:
     dark_only: Bools  # judged while light is due off, or the sun is high
     level_row: int
     power_row: int
+    hours_row: int
     derived: tuple[str, ...]  # values beside the profile's own, in rows after those
     heads: Int64s  # rules that one dead head of several breaks, too
     gates: tuple[Gate, ...]  # the conditions there are,
     gate: Int64s  # and that of each rule
     unless: tuple[tuple[int, Int64s], ...]  # (rule, those that a reading must not break)
+    meter_guard_w: float  # what a meter can not tell apart
+    dark_margin_w: float  # above standby: still dark,
+    lit_margin_w: float  # and lit
 
     @property
     def conditional(self) -> bool:
@@ -96,7 +99,7 @@ class RuleTable:
         return bool(len(self.around) + len(self.faint) + len(self.missing))
 
 
-def table(spec: ProfileSpec, fleet: Fleet) -> RuleTable:
+def table(spec: ProfileSpec, fleet: Fleet, options: AlarmOptions) -> RuleTable:
     """Compile ``spec.rules``. ConfigurationError for a rule on a field the profile has not."""
     rows = {field.name: row for row, field in enumerate(spec.numeric)}
     used = {rule.field for rule in spec.rules if rule.field not in rows}
@@ -135,6 +138,7 @@ def table(spec: ProfileSpec, fleet: Fleet) -> RuleTable:
         dark_only=(when == WHENS.index(When.LIGHT_DUE_OFF)) | (when == WHENS.index(When.DAYLIGHT)),
         level_row=rows.get(LEVEL_FIELD, -1),
         power_row=rows.get(POWER_FIELD, -1),
+        hours_row=rows.get(HOURS_FIELD, -1),
         derived=derived,
         heads=_where(rule.heads for rule in rules),
         gates=tuple(gates),
@@ -144,6 +148,9 @@ def table(spec: ProfileSpec, fleet: Fleet) -> RuleTable:
             for row, rule in enumerate(rules)
             if rule.unless
         ),
+        meter_guard_w=max(options.meter_guard_w, options.meter_steps * _power_step_w(spec)),
+        dark_margin_w=options.dark_margin_w,
+        lit_margin_w=options.lit_margin_w,
     )
 
 
@@ -158,22 +165,22 @@ def limits(
 
     ``heads`` [n] is the share of the expected power that tells a dead head, 0 where there is one head.
 
-    A fraction of the expected power keeps clear of what a meter can not tell apart: 5 W around the
-    expected power, 2 to 3 W above standby (field notes, "rule by rule").
+    A fraction of the expected power keeps clear of what a meter can not tell apart around the
+    expected power and above standby (field notes, "rule by rule").
     """
     column = at[:, np.newaxis]
     if expected_w is None or standby_w is None:
         return column
     out = np.empty((len(at), len(expected_w)), dtype=np.float64)
     out[:] = column
-    out[rules.around] = np.maximum(column[rules.around] * expected_w, expected_w + METER_GUARD_W)
-    out[rules.faint] = np.maximum(column[rules.faint] * expected_w, standby_w + LIT_MARGIN_W)
+    out[rules.around] = np.maximum(column[rules.around] * expected_w, expected_w + rules.meter_guard_w)
+    out[rules.faint] = np.maximum(column[rules.faint] * expected_w, standby_w + rules.lit_margin_w)
     share = np.broadcast_to(column, out.shape)
     if heads is not None and len(rules.heads):
         share = share.copy()
         share[rules.heads] = np.maximum(share[rules.heads], heads)
-    missing = np.minimum(share[rules.missing] * expected_w, expected_w - METER_GUARD_W)
-    out[rules.missing] = np.maximum(missing, standby_w + GONE_MARGIN_W)
+    missing = np.minimum(share[rules.missing] * expected_w, expected_w - rules.meter_guard_w)
+    out[rules.missing] = np.maximum(missing, standby_w + rules.dark_margin_w)
     return out
 
 
@@ -187,6 +194,16 @@ def head_shares(fleet: Fleet, margin: float) -> Float64s:
             np.where(several, 1.0 - 0.4 / heads, 0.0),
         )
     )
+
+
+def _power_step_w(spec: ProfileSpec) -> float:
+    """The step in which a meter tells power; 0 where the profile does not say."""
+    steps = [
+        abs(field.multiplier / field.divisor)
+        for field in spec.numeric
+        if field.name == POWER_FIELD and field.kind is FieldKind.INTEGER
+    ]
+    return max(steps, default=0.0)
 
 
 def _gate(rule: Rule) -> Gate:

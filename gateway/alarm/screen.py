@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from gateway.alarm.expected import Expectation, ExpectedState, Lasting, Light, Supply, Why
-from gateway.alarm.rule import GONE_MARGIN_W, METER_GUARD_W, RuleTable
+from gateway.alarm.rule import RuleTable
 from gateway.alarm.timing import Times
 from gateway.model import Bools, Float64s, Int32s, Int64s, ReadingBatch, UInt8s, When
 
@@ -155,7 +155,7 @@ class Screen:
         for row, kinds in self._by_field.items():
             power_w = view.values[row]
             for kind, learned, share, when in kinds:
-                one = _off(kind, share, power_w, view.expected_w, view.standby_w)
+                one = _off(view.rules, kind, share, power_w, view.expected_w, view.standby_w)
                 if kind == "faint" and view.lit is not None:
                     one &= view.lit
                 if not np.count_nonzero(one):
@@ -167,15 +167,17 @@ class Screen:
         return found
 
 
-def _off(kind: str, share: float, power_w: Float64s, expected_w: Float64s, standby_w: Float64s) -> Bools:
+def _off(
+    rules: RuleTable, kind: str, share: float, power_w: Float64s, expected_w: Float64s, standby_w: Float64s
+) -> Bools:
     """Where power is off what is expected, as ``rule.limits`` has it."""
     if kind == "around":
-        above: Bools = power_w > np.maximum(expected_w * share, expected_w + METER_GUARD_W)
+        above: Bools = power_w > np.maximum(expected_w * share, expected_w + rules.meter_guard_w)
         return above
     if kind == "faint":
         faint: Bools = power_w > expected_w * share
         return faint
-    below: Bools = power_w < np.maximum(expected_w * share, standby_w + GONE_MARGIN_W)
+    below: Bools = power_w < np.maximum(expected_w * share, standby_w + rules.dark_margin_w)
     return below
 
 

@@ -15,11 +15,10 @@ from gateway.alarm.wording import Wording
 from gateway.alarms import Alarm
 from gateway.fleet import Fleet
 from gateway.model import SessionEvent, Severity
+from gateway.vocabulary.own import DATA_GAP
 
 GATEWAY: Final = "gateway"
 """Asset id of the gateway itself; it has no area, and every recipient hears of it."""
-
-DATA_GAP: Final = "dataGap"
 
 
 class Scribe:

@@ -62,6 +62,7 @@ class SensorClass:
         self.hours = HourlyMeans(len(self.channels), len(rows), needed.astype(np.int64))
         self.near = nearest(_places_m(fleet, self.devices), options.neighbour_m)
         count, fields = len(rows), len(self.fields)
+        self.doubted: Bools = np.zeros(count, dtype=np.bool_)  # drifts itself, and says nothing of others
         self.asset: Int32s = np.full(count, BENCH, dtype=np.int32)  # where the last reading was taken
         self.judged_at: Int32s = np.full(count, BENCH, dtype=np.int32)  # where it was judged last
         self.last_ns: Int64s = np.full(count, NEVER_NS, dtype=np.int64)

@@ -66,6 +66,7 @@ class ClassWatch:
                 lines.append(Line(watch, name, named, severities, of.profile == name, here, rows))
         self.lines, self.keys = tuple(lines), tuple(keys)
         self.raised: Bools = np.zeros((len(keys), len(of.devices)), dtype=np.bool_)
+        self._drifts = sorted({n for line in lines if line.watch.kind is WatchKind.DRIFT for n in line.rows})
 
     def limits(self, profile: str, asset: Int32s, hour: Int64s) -> dict[str, Float64s]:
         """Limits of sound levels for readings of ``profile`` at ``asset``, by field."""
@@ -87,6 +88,7 @@ class ClassWatch:
             return
         closed = heard[of.hours.closed[heard]]
         dawned = self._dawned(closed) if len(closed) else closed
+        self.doubt()
         of.heard[heard], of.hours.closed[heard] = False, False
         for line in self.lines:
             kind = line.watch.kind
@@ -99,6 +101,11 @@ class ClassWatch:
             # The worst grade first: one alarm is raised, not a small one that grows in the same instant.
             for number, verdict in reversed(tuple(enumerate(verdicts))):
                 yield from self._told(line, number, slots, verdict)
+
+    def doubt(self) -> None:
+        """Tell who is known to drift."""
+        doubted: Bools = np.any(self.raised[self._drifts], axis=0)
+        self.of.doubted = doubted
 
     def applying(self) -> Bools:
         """bool[keys, slots]: what is watched where a device stands now."""
@@ -200,7 +207,9 @@ class Sensors:
         ]
         own_slot = np.full(len(fleet.devices) if watched else 0, -1, dtype=np.int32)
         own_slot[[row for row, _ in watched]] = np.arange(len(watched))
-        late_s = np.maximum(2.0 * np.array([interval for _, interval in watched]), options.late_s)
+        late_s = np.maximum(
+            options.late_intervals * np.array([interval for _, interval in watched]), options.late_s
+        )
         self.delays = Delays(own_slot, (late_s * 1e9).astype(np.int64))
         self.waited_ns = 0  # listening time since watches were last looked at
         self._step_ns = round(options.sensor_step_s * 1e9)

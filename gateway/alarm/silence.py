@@ -15,7 +15,7 @@ import numpy as np
 
 from gateway.alarm.circles import Circle, Circles
 from gateway.alarm.circuits import Circuits
-from gateway.alarm.loss import REPORTS_A_NIGHT, LossRecord
+from gateway.alarm.loss import INTERVAL_S, REPORTS_A_NIGHT, LossRecord
 from gateway.alarm.options import AlarmOptions
 from gateway.alarm.rule import SECOND_NS
 from gateway.fleet import BENCH, Fleet
@@ -66,8 +66,10 @@ class SilenceWatch:
         self._first = np.array([known[d.profile].silence_intervals for d in fleet.devices], dtype=np.int32)
         # Missed reports that mean silence. Who was never heard may not be mounted yet: a night tells.
         self.allowed: Int32s = np.full(len(fleet.devices), REPORTS_A_NIGHT, dtype=np.int32)
-        self._least_ns = round(options.silence_s_min * SECOND_NS)
-        self.loss = LossRecord(len(fleet.devices))
+        interval_s = self.interval_ns / SECOND_NS
+        least_s = np.where(interval_s < INTERVAL_S, options.often_silence_s_min, 0.0)
+        self._least_ns = np.rint(np.maximum(least_s, options.silence_s_min) * SECOND_NS).astype(np.int64)
+        self.loss = LossRecord(len(fleet.devices), interval_s)
         self.rate: Float64s = self.loss.rate()  # share of reports lost, as of the last review
         self.limit_ns: Int64s = self._limits()
         dates = {t for a in fleet.assignments for t in (a.from_ns, a.to_ns)}

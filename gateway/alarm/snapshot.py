@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 import zstandard
 
-from gateway.alarm import group_memory, lamp_record, sensor_memory, timing
+from gateway.alarm import group_memory, lamp_record, load_record, sensor_memory, timing
 from gateway.alarm.circles import Circle
 from gateway.alarm.crossing import RuleState
 from gateway.alarm.evaluator import Evaluator
@@ -71,6 +71,7 @@ class _Content(msgspec.Struct, array_like=True):
     lamps: list[lamp_record.Kept] = []
     sensors: sensor_memory.KeptSensors | None = None
     taken_ns: bytes = b""  # int64[devices]
+    loads: load_record.KeptLoads | None = None
 
 
 class _Head(msgspec.Struct, array_like=True):
@@ -106,6 +107,7 @@ def pack(engine: AlarmEngine) -> bytes:
         lamps=[lamp_record.pack(fleet, name, memory) for name, memory in sorted(evaluator.memories.items())],
         sensors=sensor_memory.pack(engine.sensors, fleet),
         taken_ns=evaluator.timing.taken_ns.tobytes(),
+        loads=load_record.pack(engine.loads),
     )
     return zstandard.compress(msgspec.msgpack.encode(content), _COMPRESSION_LEVEL)
 
@@ -143,6 +145,8 @@ def unpack(packed: bytes, engine: AlarmEngine) -> None:
     engine.repairs.restore(*content.faults)
     if content.groups is not None:
         group_memory.unpack(content.groups, engine, rows)
+    if content.loads is not None:
+        load_record.unpack(content.loads, engine.loads, rows)
     if content.sensors is not None:
         sensor_memory.unpack(content.sensors, engine.sensors, fleet)
 

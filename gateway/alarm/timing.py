@@ -12,14 +12,13 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from gateway.alarm.options import AlarmOptions
 from gateway.alarm.order import exchange
 from gateway.model import Bools, Int32s, Int64s, ReadingBatch
 
 PROMPT_NS: Final = 60_000_000_000
 """A lag that needs no explanation, and by how much two lags of one wrong clock differ."""
 
-LATE_NS: Final = 1_800_000_000_000
-LATE_INTERVALS: Final = 2
 UNHEARD: Final = np.iinfo(np.int64).min
 NO_CLOCK: Final = UNHEARD + 1
 
@@ -46,7 +45,9 @@ class Times(NamedTuple):
 class Timing:
     """Each device's last live reading, int64[devices]: ``lag_ns`` device less receive time, ``taken_ns``."""
 
-    def __init__(self, devices: int) -> None:
+    def __init__(self, devices: int, options: AlarmOptions) -> None:
+        self._late_ns = round(options.late_s * 1e9)
+        self._late_intervals = options.late_intervals
         self.lag_ns: Int64s = np.full(devices, UNHEARD, dtype=np.int64)
         self.taken_ns: Int64s = np.zeros(devices, dtype=np.int64)
 
@@ -69,7 +70,7 @@ class Timing:
         grown_ns = lag_ns - np.where(known, before_ns, 0)
         # What was kept and is handed in at once gains on us: its receive times stand while its own go on.
         again = clock & known & (np.abs(grown_ns) <= PROMPT_NS) & (2 * grown_ns <= np.maximum(since_ns, 0))
-        late = clock & ~prompt & (off_ns <= max(LATE_INTERVALS * interval_ns, LATE_NS))
+        late = clock & ~prompt & (off_ns <= max(self._late_intervals * interval_ns, self._late_ns))
         slow = clock & ~prompt & ~late & again
         received = slow | (~clock & (before_ns <= NO_CLOCK))
         times_ns = np.where(received, batch.received_ns[live], time_ns)

@@ -85,21 +85,28 @@ class Together:
         self.radio.look(circuit, known & powered, owed, loss)
         missing = self.radio.missing
         self.until_ns[missing] = now_ns + WAIT_REPORTS * watch.interval_ns[missing]
-        due: Bools = new & powered & (circuit != BENCH) & ~missing
+        placed: Bools = new & powered & (circuit != BENCH)
+        due = placed & ~missing
         if not (due & (owed > 0)).any():
             return []
+        self._note_dips(due, owed, loss)
         found = []
-        for group in silent_groups(self._circuits, self._options, circuit, due, owed, loss):
+        besides = new & powered & missing
+        for group in silent_groups(self._circuits, self._options, circuit, due, owed, loss, besides):
             rows = np.flatnonzero(due & (owed > 0) & np.isin(circuit, group.circuits)).astype(np.int32)
             kind = self._kind(group, rows, wall_ns)
             if kind != silence.TYPE or not missing.any():
                 found.append((kind, group, rows))
         return found
 
-    def excused(self, rows: Int64s) -> Bools:
-        """Devices that are late, and of which that is not to be said yet."""
+    def excused(self, rows: Int64s, unreached: Bools) -> Bools:
+        """Devices that are late, and of which that is not to be said yet.
+
+        ``unreached`` bool[circuits]: told to have power and no radio; nobody is waited for there.
+        """
         waits: Bools = self.until_ns[rows] > self._energised.now_ns
-        return waits | self._joining(rows) | self.elsewhere[rows] | ~self._powered[rows]
+        waits |= self._joining(rows) & ~np.append(unreached, False)[self._watch.circuit[rows]]
+        return waits | self.elsewhere[rows] | ~self._powered[rows]
 
     def why(self, row: int) -> str:
         """What is waited for before a late device is called silent; "" for nothing."""
@@ -117,6 +124,21 @@ class Together:
         patience_ns = self._join_ns + self._watch.limit_ns[rows]
         waiting: Bools = (e.now_ns - since_ns < patience_ns) & (e.heard_ns[rows] < since_ns)
         return waiting
+
+    def _note_dips(self, due: Bools, owed: Int64s, loss: Float64s) -> None:
+        """Feeders that lost power for a moment: nobody saw it, but many of their lamps are late at once.
+
+        Only who was heard since power last returned speaks: a lamp that stays away tells of one dip.
+        """
+        e, c, options = self._energised, self._circuits, self._options
+        rows = np.flatnonzero(due & (e.heard_ns > np.append(e.since_ns, NEVER_NS)[self._watch.circuit]))
+        feeder, late = c.feeder[self._watch.circuit[rows]], owed[rows] > 0
+        found = np.bincount(feeder[late], minlength=len(c.feeders))
+        expected = np.bincount(feeder, loss[rows], len(c.feeders))
+        chance = expected + options.dip_deviations * np.sqrt(expected)
+        for number in np.flatnonzero(found >= chance + options.dip_lamps_min).tolist():
+            heard_ns = e.heard_ns[rows[late & (feeder == number)]]
+            e.lapse((c.feeder == number) & (e.state == Supply.ON), int(np.median(heard_ns)))
 
     def _elsewhere(self, rows: Int64s) -> Bools:
         """Of late ``rows`` those that are few of their circuit and fell silent with another; bool[devices].
@@ -136,7 +158,7 @@ class Together:
         """Last heard when another circuit of the cabinet lost power that has not been back for long since."""
         e, watch = self._energised, self._watch
         circuit = watch.circuit[rows]
-        beside = np.where((circuit == BENCH)[:, np.newaxis], BENCH, self._beside[circuit])
+        beside = self._beside[circuit]
         beside = np.where(beside == circuit[:, np.newaxis], BENCH, beside)
         ended_ns = np.append(e.ended_ns, NEVER_NS)[beside]
         heard_ns = e.heard_ns[rows, np.newaxis]
@@ -180,12 +202,12 @@ class Together:
 
 
 def _beside(circuits: Circuits) -> Int32s:
-    """int32[circuits, n]: the circuits of each one's cabinet, padded with BENCH."""
+    """int32[circuits + 1, n]: the circuits of each one's cabinet, padded with BENCH, as is the last row."""
     own = [
         np.flatnonzero(circuits.cabinet == cabinet) if cabinet != BENCH else np.array([row])
         for row, cabinet in enumerate(circuits.cabinet.tolist())
     ]
-    beside = np.full((len(own), max(map(len, own), default=1)), BENCH, dtype=np.int32)
+    beside = np.full((len(own) + 1, max(map(len, own), default=1)), BENCH, dtype=np.int32)
     for row, others in enumerate(own):
         beside[row, : len(others)] = others
     return beside

@@ -169,9 +169,9 @@ def drift(scene: Scene, watch: Watch, slots: Int64s) -> list[Verdict]:
     back = of.hours.hour[slots, np.newaxis] - 1 - np.arange(DRIFT_HOURS)
     channel = of.channels.index(watch.field)
     own = of.hours.at(slots, back)
-    near = of.near[slots]
+    near, heard = _witnesses(of, slots, scene.options.neighbours_min)
     others = of.hours.at(np.maximum(near, 0), back[:, np.newaxis, :])[channel]
-    others = np.where((near != NOBODY)[:, :, np.newaxis], others, np.nan)
+    others = np.where(heard[:, :, np.newaxis], others, np.nan)
     middle = median(others, 1, scene.options.neighbours_min)
     apart = own[channel] - middle
     if HUMIDITY in of.channels:
@@ -182,6 +182,18 @@ def drift(scene: Scene, watch: Watch, slots: Int64s) -> list[Verdict]:
     limit = np.maximum(watch.limit, watch.share * np.abs(level))
     onset_ns = of.hours.hour[slots] * HOUR_NS
     return [Verdict.of(_unit(of, watch.field), np.abs(off), limit, DRIFT_CLEAR * limit, onset_ns)]
+
+
+def _witnesses(of: SensorClass, slots: Int64s, least: int) -> tuple[Int64s, Bools]:
+    """Neighbours of each slot, and whose word counts: not that of one known to drift.
+
+    One that drifts itself hears all of them if else too few are left: its alarm has to end some day.
+    """
+    near = of.near[slots]
+    there = near != NOBODY
+    trusted = there & ~of.doubted[np.maximum(near, 0)]
+    few = of.doubted[slots] & (trusted.sum(axis=1) < least)
+    return near, np.where(few[:, np.newaxis], there, trusted)
 
 
 def median(values: Float64s, axis: int, least: int) -> Float64s:

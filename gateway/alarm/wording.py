@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from gateway.alarm.group import RADIO
+from gateway.alarm.group import RADIO, TYPE
 from gateway.fleet import Asset, Fleet
 from gateway.vocabulary.kinds import KINDS
+from gateway.vocabulary.own import DATA_GAP
 
 GAPS: Final = {
     "session_lost": ("phiên MQTT không còn trên broker", "the broker no longer had our session"),
@@ -55,7 +56,7 @@ class Wording:
         vi, en = self.sentence(kind, asset, onset_ns, None, None, "")
         if not members:
             return vi, en
-        if asset == RADIO:  # they stand anywhere
+        if asset == RADIO or asset.startswith(f"{TYPE}:"):  # they stand anywhere
             return f"{vi}: {len(members)} điểm", f"{en}: {len(members)} points"
         span = members[0] if len(members) == 1 else f"{members[0]} – {members[-1]}"
         return f"{vi}: {len(members)} điểm, {span}", f"{en}: {len(members)} points, {span}"
@@ -67,7 +68,7 @@ class Wording:
 
     def gap(self, onset_ns: int, cause: str, detail: str = "") -> tuple[str, str]:
         """A data gap, why it could not be prevented, and how far it reaches, which is not translated."""
-        vi, en = self.sentence("dataGap", "gateway", onset_ns, None, None, "")
+        vi, en = self.sentence(DATA_GAP, "gateway", onset_ns, None, None, "")
         vi_cause, en_cause = GAPS.get(cause, (cause, cause))
         reach = f" ({detail})" if detail else ""
         return f"{vi}: {vi_cause}{reach}", f"{en}: {en_cause}{reach}"
@@ -81,6 +82,9 @@ class Wording:
         """(vi, en): the point, where on its feeder it stands, road and area."""
         if asset_id == RADIO:
             return RADIO_NAMES
+        if asset_id.startswith(f"{TYPE}:"):
+            kind = asset_id.removeprefix(f"{TYPE}:")
+            return f"các đèn loại {kind}", f"lamps of type {kind}"
         row = self._fleet.asset_row.get(asset_id)
         if row is None:
             name = self._group(asset_id)

@@ -6,10 +6,11 @@ In: typed structs. Out: columns by key. Plain numbers are read in one pass; no P
 from __future__ import annotations
 
 import operator
+import struct
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import chain
+from itertools import islice, starmap
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -24,6 +25,9 @@ from gateway.model import TIME_ABSENT, FieldKind, Float64s, Int64s
 
 TIME: Final = "$time"
 ID: Final = "$id"
+STRUCTS_MAX: Final = 256
+"""So many are kept at a time: they stay in the cache of the processor."""
+
 Key = int | str
 """A row of the matrix, the name of a text field, TIME or ID."""
 
@@ -72,7 +76,7 @@ class Level:
     def columns(self, structs: Iterable[Any]) -> dict[Key, Any]:
         """By key: float64[n] a row, list[str | None] a text or ID, int64[n] TIME; as far as they are here.
 
-        Structs of plain numbers alone are read as they come, so that none of them is kept.
+        Structs of plain numbers alone are read as they come, so that few of them are kept.
         """
         kept = list(structs) if self._others else []
         plain = self._read_plain(kept if self._others else structs)
@@ -163,4 +167,18 @@ def _reader(built: Shape, plain: int) -> Callable[[Iterable[Any]], Float64s]:
 
 
 def _matrix(get: Callable[[Any], Any], structs: Iterable[Any], width: int) -> Float64s:
-    return np.fromiter(chain.from_iterable(map(get, structs)), np.float64).reshape(-1, width).T
+    """Rows by way of their eight octets a number: half the time of an iterator over all numbers."""
+    pack = struct.Struct(f"{width}d").pack
+    rows: list[bytes] = []
+    structs = iter(structs)
+    while kept := list(islice(structs, STRUCTS_MAX)):
+        rest = iter(kept)
+        packed = starmap(pack, map(get, rest))
+        while True:
+            try:
+                rows.extend(packed)
+                break
+            except struct.error:  # a null; rows before it are in the list already
+                row = get(kept[len(kept) - 1 - operator.length_hint(rest)])
+                rows.append(pack(*(np.nan if value is None else value for value in row)))
+    return np.frombuffer(b"".join(rows)).reshape(-1, width).T

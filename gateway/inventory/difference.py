@@ -29,13 +29,14 @@ class FleetDifference:
     cabinets: Change
     feeders: Change
     programmes: Change
+    luminaire_types: Change
     assets: Change
     devices: Change
     assignments: Change
     time_zone_changed: bool
 
     def __bool__(self) -> bool:
-        kinds = (self.areas, self.cabinets, self.feeders, self.programmes)
+        kinds = (self.areas, self.cabinets, self.feeders, self.programmes, self.luminaire_types)
         return any((*kinds, self.assets, self.devices, self.assignments, self.time_zone_changed))
 
 
@@ -47,6 +48,7 @@ def difference(before: Fleet, after: Fleet) -> FleetDifference:
         cabinets=_change(_keyed(before.cabinets, by_id), _keyed(after.cabinets, by_id)),
         feeders=_change(_keyed(before.feeders, by_id), _keyed(after.feeders, by_id)),
         programmes=_change(_keyed(before.programmes, by_id), _keyed(after.programmes, by_id)),
+        luminaire_types=_change(_keyed(before.luminaire_types, by_id), _keyed(after.luminaire_types, by_id)),
         assets=_change(_keyed(before.assets, by_id), _keyed(after.assets, by_id)),
         devices=_change(_keyed(before.devices, by_id), _keyed(after.devices, by_id)),
         assignments=_change(_moves(before), _moves(after)),

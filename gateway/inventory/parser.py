@@ -12,10 +12,11 @@ from itertools import pairwise
 
 import numpy as np
 
-from gateway.fleet import Area, Asset, Assignment, Cabinet, Device, Feeder, Fleet, Programme
+from gateway.fleet import Area, Asset, Assignment, Cabinet, Device, Feeder, Fleet, LuminaireType, Programme
 from gateway.inventory import schema
 from gateway.inventory.cells import Cells
 from gateway.inventory.geojson import read_features
+from gateway.inventory.luminaires import contradicts, luminaire_type
 from gateway.inventory.problems import Problems
 from gateway.inventory.schema import FileSchema
 from gateway.inventory.table import Record, read_table
@@ -36,6 +37,7 @@ class _Draft:
     cabinets: dict[str, Cabinet] = field(default_factory=dict)
     feeders: dict[str, Feeder] = field(default_factory=dict)
     programmes: dict[str, Programme] = field(default_factory=dict)
+    types: dict[str, LuminaireType] = field(default_factory=dict)
     assets: dict[str, Asset] = field(default_factory=dict)
     devices: dict[str, Device] = field(default_factory=dict)
     assignments: list[tuple[Assignment, str]] = field(default_factory=list)
@@ -85,6 +87,10 @@ def parse(
         _feeder(draft, row)
     for row in cells(schema.PROGRAMMES):
         _programme(draft, row)
+    for row in cells(schema.LUMINAIRE_TYPES):
+        kind = luminaire_type(row)
+        if draft.is_new("luminaire type", row, "id", kind.id):
+            draft.types[kind.id] = kind
     for row in cells(schema.LIGHT_POINTS):
         _light_point(draft, row)
     for row in cells(schema.SENSORS):
@@ -105,6 +111,7 @@ def parse(
         devices=tuple(draft.devices.values()),
         assignments=tuple(assignment for assignment, _ in draft.assignments),
         time_zone=time_zone,
+        luminaire_types=tuple(draft.types.values()),
     )
 
 
@@ -223,9 +230,21 @@ def _light_point(draft: _Draft, row: Cells) -> None:
         rated_power_w=row.number("rated_power_w", 1, 5000),
         heads=row.integer("heads", 1, 24, 1),
         programme=programme,
+        luminaire_type=row.text("luminaire_type"),
     )
+    _check_type(draft, row, asset)
     if draft.is_new("asset", row, "id", name):
         draft.assets[name] = asset
+
+
+def _check_type(draft: _Draft, row: Cells, asset: Asset) -> None:
+    if not asset.luminaire_type:
+        return
+    name = draft.refer(draft.types, row, "luminaire_type", "type of luminaire", schema.LUMINAIRE_TYPES.file)
+    if name in draft.types:
+        problem = contradicts(draft.types[name], asset.rated_power_w, asset.heads)
+        if problem:
+            row.problem("rated_power_w", problem, "mend the power, the heads or the type")
 
 
 def _circuit(draft: _Draft, row: Cells) -> tuple[str, str]:

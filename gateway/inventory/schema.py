@@ -37,9 +37,17 @@ CABINETS: Final = FileSchema(
 )
 FEEDERS: Final = FileSchema("feeders.csv", _columns("id cabinet group_switched", "phases"))
 PROGRAMMES: Final = FileSchema("programmes.csv", _columns("id switch", "steps on off"))
+LUMINAIRE_TYPES: Final = FileSchema(
+    "luminaire_types.csv",
+    _columns("id curve", "virtual_output_pct constant_light_start_pct constant_light_hours"),
+    mandatory=False,
+)
 LIGHT_POINTS: Final = FileSchema(
     "light_points.csv",
-    _columns("id area latitude longitude feeder phase pole_sequence rated_power_w programme", "road heads"),
+    _columns(
+        "id area latitude longitude feeder phase pole_sequence rated_power_w programme",
+        "road heads luminaire_type",
+    ),
     geojson="light_points.geojson",
 )
 SENSORS: Final = FileSchema(
@@ -51,7 +59,17 @@ SENSORS: Final = FileSchema(
 DEVICES: Final = FileSchema("devices.csv", _columns("id profile"))
 ASSIGNMENTS: Final = FileSchema("assignments.csv", _columns("device asset", "from to"))
 
-FILES: Final = (AREAS, CABINETS, FEEDERS, PROGRAMMES, LIGHT_POINTS, SENSORS, DEVICES, ASSIGNMENTS)
+FILES: Final = (
+    AREAS,
+    CABINETS,
+    FEEDERS,
+    PROGRAMMES,
+    LUMINAIRE_TYPES,
+    LIGHT_POINTS,
+    SENSORS,
+    DEVICES,
+    ASSIGNMENTS,
+)
 
 RULES: Final = "rules.toml"
 """Limits of the district; stands in the same directory, and is read by ``decode.rulebook``."""

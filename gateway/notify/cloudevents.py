@@ -13,10 +13,12 @@ import msgspec
 from gateway.alarms import Alarm, Fault
 from gateway.model import rfc3339
 from gateway.vocabulary.kind import Delivery
+from gateway.vocabulary.own import DATA_GAP
 
 CONTENT_TYPE: Final = "application/cloudevents+json"
 TYPE_PREFIX: Final = "vn.citylight.alarm."
 DIGEST_TYPE: Final = "vn.citylight.digest"
+GAP_TYPE: Final = "vn.citylight.gap"
 FAULT_PREFIX: Final = "vn.citylight.fault."
 
 
@@ -32,7 +34,7 @@ def event(alarm: Alarm, source: str, delivery: Delivery) -> dict[str, Any]:
         "specversion": "1.0",
         "id": event_id(alarm),
         "source": source,
-        "type": TYPE_PREFIX + alarm.event,
+        "type": _type(alarm),
         "subject": f"{alarm.asset}/{alarm.type}",
         "datacontenttype": "application/json",
         "deliveryclass": delivery.value,
@@ -41,6 +43,11 @@ def event(alarm: Alarm, source: str, delivery: Delivery) -> dict[str, Any]:
     if happened_ns is not None:
         attributes["time"] = rfc3339(happened_ns)
     return attributes
+
+
+def _type(alarm: Alarm) -> str:
+    """A data gap is no alarm that is raised, but a fact; that somebody saw it is told like of any alarm."""
+    return GAP_TYPE if (alarm.type, alarm.event) == (DATA_GAP, "raised") else TYPE_PREFIX + alarm.event
 
 
 def encode(alarm: Alarm, source: str, delivery: Delivery) -> bytes:

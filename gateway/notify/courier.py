@@ -1,7 +1,8 @@
 """Carries outbox rows to one recipient. In: rows that are due. Out: deliveries, and what became of each row.
 
 Keeps the order of the outbox, waits longer after each failure, and says only once that a recipient is away
-or back. Never drops a row: it is delivered, refused for good with a reason, or still due.
+or back. Never drops a row: it is delivered, refused for good with a reason, or still due. A kill repeats
+``UNNOTED_MAX`` deliveries at most.
 """
 
 from __future__ import annotations
@@ -23,6 +24,10 @@ ROWS_MAX: Final = 100
 FAILURES_IN_A_ROW_MAX: Final = 2
 """One row may be at fault; after two in a row it is the recipient, and the rest of the round is spared."""
 DOUBLINGS_MAX: Final = 32
+UNNOTED_MAX: Final = 10
+"""Deliveries noted in one transaction: each waits for the disk, and the next alarm would wait for it."""
+UNNOTED_S_MAX: Final = 0.1
+"""A slow recipient's do not wait for more of them."""
 POLL_S: Final = 5.0
 """Rows are announced by ``wake``; this often it looks by itself, for rows that were postponed."""
 
@@ -116,6 +121,8 @@ class Courier:
         self._clock = clock
         self._options = options
         self._woken = asyncio.Event()
+        self._unnoted: list[int] = []  # bounded: by UNNOTED_MAX
+        self._unnoted_ns = 0
         self._failures = 0  # in a row
         self._pause_s = 0.0
         self._delivered = 0
@@ -134,18 +141,23 @@ class Courier:
 
     async def run(self) -> None:
         """Deliver rows as they fall due, for ever."""
-        while True:
-            self._woken.clear()
-            rows = await self._outbox.due(self.recipient, now_ns=self._clock.wall_ns(), limit=ROWS_MAX)
-            in_a_row = 0
-            for row in rows:
-                in_a_row = 0 if await self._carry(row) else in_a_row + 1
-                if in_a_row == FAILURES_IN_A_ROW_MAX:
-                    break
-            if self._failures:
-                await asyncio.sleep(self._pause_s)
-            elif not rows:
-                await self._wait()
+        try:
+            while True:
+                self._woken.clear()
+                rows = await self._outbox.due(self.recipient, now_ns=self._clock.wall_ns(), limit=ROWS_MAX)
+                in_a_row = 0
+                for row in rows:
+                    in_a_row = 0 if await self._carry(row) else in_a_row + 1
+                    if in_a_row == FAILURES_IN_A_ROW_MAX:
+                        break
+                await self._note()
+                if self._failures:
+                    await asyncio.sleep(self._pause_s)
+                elif not rows:
+                    await self._wait()
+        except asyncio.CancelledError:
+            await self._note()
+            raise
 
     async def _wait(self) -> None:
         try:
@@ -172,8 +184,18 @@ class Courier:
         if self._error:
             log.info("%s takes alarms again", self.recipient)
             self._error = ""
-        await self._outbox.delivered([row.id], at_ns=self._clock.wall_ns())
+        now_ns = self._clock.monotonic_ns()
+        self._unnoted_ns = self._unnoted_ns if self._unnoted else now_ns
+        self._unnoted.append(row.id)
+        if len(self._unnoted) == UNNOTED_MAX or now_ns - self._unnoted_ns > UNNOTED_S_MAX * 1e9:
+            await self._note()
         return True
+
+    async def _note(self) -> None:
+        """Write down what was delivered."""
+        if self._unnoted:
+            await self._outbox.delivered(tuple(self._unnoted), at_ns=self._clock.wall_ns())
+            self._unnoted.clear()
 
     async def _postpone(self, row: Row, error: DeliveryError) -> None:
         if not self._error:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-import zlib
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -26,6 +25,7 @@ from gateway.store.delivery import Delivery
 from gateway.store.history import Question
 from gateway.store.line_protocol import Lines, LineWriter, check_names
 from gateway.store.outcome import Position, Sample, WriteOutcome
+from gateway.store.packing import gzip
 from gateway.store.retention import HOUR_NS, Retention, of_metrics, of_policies
 from gateway.store.twins import MillisecondTwins
 
@@ -36,7 +36,6 @@ VISIBLE_POLL_S: Final = 0.1
 REFUSED_RETRY_S: Final = 30.0
 RETRY_S_MIN: Final = 0.5
 RETRY_S_MAX: Final = 30.0
-GZIP_LEVEL: Final = 1
 THREAD_BYTES_MIN: Final = 16 * 1024
 """Smaller bodies are compressed on the spot: a thread costs more."""
 
@@ -169,7 +168,7 @@ class InfluxStore:
         return (await self._post(self._probe_point(self._clock.wall_ns()))).outcome is Outcome.WRITTEN
 
     async def _post(self, body: bytes) -> Answer:
-        compressed = await asyncio.to_thread(_gzip, body) if len(body) >= THREAD_BYTES_MIN else _gzip(body)
+        compressed = await asyncio.to_thread(gzip, body) if len(body) >= THREAD_BYTES_MIN else gzip(body)
         path, query = write_address(self._settings)
         headers = {"Content-Type": "text/plain; charset=utf-8", "Content-Encoding": "gzip"}
         try:
@@ -324,8 +323,3 @@ class InfluxStore:
                 connector=aiohttp.TCPConnector(ssl=tls, limit=4),
             )
         return self._session
-
-
-def _gzip(body: bytes) -> bytes:
-    packer = zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, 31)
-    return packer.compress(body) + packer.flush()

@@ -27,6 +27,7 @@ CABINET: Final[dict[str, Kind]] = {
         check_vi="aptomat tuyến, đứt hoặc mất trộm cáp; dò từ cột đầu tiên không sáng",
         check_en="the feeder's breaker, cable cut or stolen; begin at the first dark pole",
         delivery=Delivery.WAKE,
+        equipment=True,
     ),
     "feederPresumedDark": Kind(
         vi="Tuyến đèn có thể đã mất điện",
@@ -35,6 +36,7 @@ CABINET: Final[dict[str, Kind]] = {
         check_en="send somebody to see whether it is lit, then the cabinet",
         delivery=Delivery.WAKE,
         likely=True,
+        equipment=True,
     ),
     "segmentDark": Kind(
         vi="Một đoạn tuyến không sáng",
@@ -42,6 +44,7 @@ CABINET: Final[dict[str, Kind]] = {
         check_vi="đầu nối và cáp tại cột đầu của đoạn tối",
         check_en="joints and cable at the first pole of the dark stretch",
         delivery=Delivery.WAKE,
+        equipment=True,
     ),
     "wardOutage": Kind(
         vi="Nhiều tuyến đèn mất điện",
@@ -63,6 +66,7 @@ CABINET: Final[dict[str, Kind]] = {
         check_vi="khởi động từ, rơ le thời gian, công tắc tay/tự động",
         check_en="contactor, time switch, the manual/automatic selector",
         delivery=Delivery.WAKE,
+        equipment=True,
     ),
     "switchingErrorOn": Kind(
         vi="Tủ không cắt điện theo lịch",
@@ -70,6 +74,7 @@ CABINET: Final[dict[str, Kind]] = {
         check_vi="tiếp điểm khởi động từ bị dính, công tắc để tay",
         check_en="welded contactor, selector left on manual",
         delivery=Delivery.MORNING,
+        equipment=True,
     ),
     "phaseLoss": Kind(
         vi="Mất pha",
@@ -77,12 +82,13 @@ CABINET: Final[dict[str, Kind]] = {
         check_vi="cầu chì pha, aptomat, đầu cốt tại tủ",
         check_en="the phase's fuse, breaker and terminals in the cabinet",
         delivery=Delivery.WAKE,
+        equipment=True,
     ),
     "phaseImbalance": Kind(
         vi="Lệch tải giữa các pha",
         en="Load of the phases out of balance",
-        check_vi="số đèn không sáng theo từng pha, đấu nối sai pha",
-        check_en="dark lamps of each phase, lamps connected to another phase",
+        check_vi="đèn đấu nối sai pha so với hồ sơ, đèn tắt mà không báo, câu móc trên một pha",
+        check_en="lamps connected to another phase than on record, dark ones nobody heard, taps on one phase",
         delivery=Delivery.MORNING,
     ),
     "neutralLoss": Kind(
@@ -92,6 +98,7 @@ CABINET: Final[dict[str, Kind]] = {
         check_en="switch the cabinet off, mend the neutral: over-voltage kills drivers by the dozen",
         delivery=Delivery.WAKE,
         breaks_through=True,
+        equipment=True,
     ),
     **{
         f"phase{number}VoltageToo{'High' if high else 'Low'}": _phase(letter, high)
@@ -106,6 +113,8 @@ CABINET: Final[dict[str, Kind]] = {
         delivery=Delivery.WAKE,
         category="Safety",
         breaks_through=True,
+        equipment=True,
+        latching=True,
     ),
     "poleMayBeLive": Kind(
         vi="Trụ có thể nhiễm điện trong vùng ngập",
@@ -115,6 +124,8 @@ CABINET: Final[dict[str, Kind]] = {
         delivery=Delivery.WAKE,
         category="Safety",
         breaks_through=True,
+        equipment=True,
+        latching=True,
     ),
     "columnKnockedDown": Kind(
         vi="Trụ đèn bị đổ",
@@ -124,6 +135,8 @@ CABINET: Final[dict[str, Kind]] = {
         delivery=Delivery.WAKE,
         category="Safety",
         breaks_through=True,
+        equipment=True,
+        latching=True,
     ),
     "columnIssue": Kind(
         vi="Trụ đèn nghiêng",
@@ -132,6 +145,7 @@ CABINET: Final[dict[str, Kind]] = {
         check_en="foundation and bolts of the pole, marks of a collision",
         delivery=Delivery.MORNING,
         category="Safety",
+        equipment=True,
     ),
     "doorOpen": Kind(
         vi="Cửa tủ điện đang mở",
@@ -147,6 +161,7 @@ CABINET: Final[dict[str, Kind]] = {
         check_vi="tìm chỗ chạm chập trước khi đóng lại",
         check_en="find the short circuit before closing it again",
         delivery=Delivery.WAKE,
+        equipment=True,
     ),
     "localOverride": Kind(
         vi="Tủ để tay",
@@ -156,17 +171,18 @@ CABINET: Final[dict[str, Kind]] = {
         delivery=Delivery.MORNING,
     ),
     "overload": Kind(
-        vi="Quá tải tuyến",
-        en="Feeder overloaded",
-        check_vi="tải câu thêm, định mức aptomat và cáp",
-        check_en="loads connected by others, ratings of breaker and cable",
+        vi="Quá tải",
+        en="Overloaded",
+        check_vi="tải câu thêm, định mức aptomat tổng và cáp",
+        check_en="loads connected by others, ratings of the main breaker and cables",
         delivery=Delivery.MORNING,
+        equipment=True,
     ),
     "unexpectedLoad": Kind(
-        vi="Có tải khi tuyến đã cắt theo lịch",
-        en="Load while the feeder is off by plan",
-        check_vi="câu móc điện, tiếp điểm khởi động từ",
-        check_en="taps by others, contacts of the contactor",
+        vi="Tủ mang tải lạ ngoài các đèn",
+        en="Load beyond what the lamps draw",
+        check_vi="câu móc điện dọc tuyến, thiết bị đấu thêm, đèn chưa có trong hồ sơ",
+        check_en="taps along the feeders, things connected since, lamps that are not on record",
         delivery=Delivery.MORNING,
     ),
     "totalPowerTooHigh": Kind(
@@ -184,7 +200,7 @@ CABINET: Final[dict[str, Kind]] = {
         delivery=Delivery.MORNING,
     ),
     "energyTheft": Kind(
-        vi="Điện năng tủ nhiều hơn tổng các đèn",
+        vi="Điện năng của tủ nhiều hơn tổng các đèn",
         en="Cabinet uses more energy than its lamps",
         check_vi="câu móc điện dọc tuyến, sai số đo",
         check_en="taps along the feeder, metering errors",
@@ -206,6 +222,7 @@ CABINET: Final[dict[str, Kind]] = {
         check_en="power and uplink of the radio gateway; the lamps may well be lit",
         delivery=Delivery.MORNING,
         likely=True,
+        equipment=True,
     ),
     "weakRadio": Kind(
         vi="Sóng yếu, hay mất bản tin",

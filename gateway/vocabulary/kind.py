@@ -19,7 +19,8 @@ class Kind:
     """``vi``/``en`` name it; the checks say what to look at first, as one sentence without a full stop.
 
     ``category`` is CAP 1.2's. ``breaks_through``: told singly even in a flood of alarms. ``lamp``: of single
-    lamps; wakes nobody. ``likely``: inferred, not observed (CAP certainty).
+    lamps; wakes nobody. ``likely``: inferred, not observed (CAP certainty). ``equipment``: sends a crew, so
+    the repair clock runs. ``latching``: endangers people; over, it stays until somebody there resets it.
     """
 
     vi: str
@@ -31,3 +32,5 @@ class Kind:
     breaks_through: bool = False
     lamp: bool = False
     likely: bool = False
+    equipment: bool = False
+    latching: bool = False

@@ -16,6 +16,12 @@ from gateway.vocabulary.sensor import SENSOR
 KINDS: Final[dict[str, Kind]] = {**LAMP, **CABINET, **SENSOR, **OWN}
 """By the type's name; TALQ's where TALQ has one."""
 
+EQUIPMENT: Final = frozenset(name for name, kind in KINDS.items() if kind.equipment)
+"""Alarms that send a crew. What the grid, the weather or people do is no fault of our equipment."""
+
+LATCHING: Final = frozenset(name for name, kind in KINDS.items() if kind.latching)
+"""Types that endanger people: over, they stay until somebody who was there resets them."""
+
 
 def advice(kind: str) -> dict[str, str] | None:
     """What to check first, by language; None for a type that nothing is known of."""

@@ -6,8 +6,11 @@ from typing import Final
 
 from gateway.vocabulary.kind import Delivery, Kind
 
+DATA_GAP: Final = "dataGap"
+"""Over as soon as it is known: it leaves as an event of its own (``vn.citylight.gap``)."""
+
 OWN: Final[dict[str, Kind]] = {
-    "dataGap": Kind(
+    DATA_GAP: Kind(
         vi="Mất một đoạn dữ liệu",
         en="A stretch of data was lost",
         check_vi="broker và đường truyền trong khoảng thời gian này; xem nhật ký của broker",

@@ -15,6 +15,7 @@ def _kind(
     *,
     breaks_through: bool = False,
     likely: bool = False,
+    equipment: bool = False,
 ) -> Kind:
     return Kind(
         vi=words[0],
@@ -25,6 +26,7 @@ def _kind(
         delivery=delivery,
         breaks_through=breaks_through,
         likely=likely,
+        equipment=equipment,
     )
 
 
@@ -50,21 +52,33 @@ SENSOR: Final[dict[str, Kind]] = {
         ),
         "Infra",
         likely=True,
+        equipment=True,
     ),
     "batteryLow": _kind(
-        ("Pin yếu", "Battery low"), ("thay pin, kiểm tra tấm pin mặt trời", "battery, solar panel"), "Infra"
+        ("Pin yếu", "Battery low"),
+        ("thay pin, kiểm tra tấm pin mặt trời", "battery, solar panel"),
+        "Infra",
+        equipment=True,
     ),
     "sensorOutOfRange": _kind(
-        ("Số đo ngoài dải của thiết bị", "Reading out of the sensor's range"), _INSTRUMENT, "Infra"
+        ("Số đo ngoài dải của thiết bị", "Reading out of the sensor's range"),
+        _INSTRUMENT,
+        "Infra",
+        equipment=True,
     ),
     "sensorFlatLine": _kind(
-        ("Số đo đứng yên bất thường", "Reading does not move"), _INSTRUMENT, "Infra", likely=True
+        ("Số đo đứng yên bất thường", "Reading does not move"),
+        _INSTRUMENT,
+        "Infra",
+        likely=True,
+        equipment=True,
     ),
     "sensorDrift": _kind(
         ("Số đo lệch dần so với các trạm lân cận", "Reading drifts from its neighbours"),
         _INSTRUMENT,
         "Infra",
         likely=True,
+        equipment=True,
     ),
     "floodLevelHigh": _kind(("Mức ngập cao", "Flood level high"), _FLOOD, "Met"),
     "floodLevelCritical": _kind(

@@ -16,7 +16,7 @@ from district import LIMITS, LUMINAIRE, MINUTE, acquainted, batch, tick
 from gateway.alarm.engine import AlarmEngine
 from gateway.alarms import Alarm
 from gateway.fleet import Area, Asset, Assignment, Cabinet, Device, Feeder, Fleet, Programme
-from gateway.model import Chunk, Counts, Field, FieldKind, ProfileSpec, Run
+from gateway.model import Chunk, Counts, Field, FieldKind, Int64s, ProfileSpec, ReadingBatch, Run
 
 INTERVAL_MIN = 15
 CABINET = ProfileSpec(
@@ -120,6 +120,12 @@ class City:
         """What recipients were told, of one type or of all."""
         return [a for a in self.said if not a.quiet and kind in (None, a.type)]
 
+    def reading(self, lamps: Int64s | int, time_ns: int, sequence: int = 1) -> ReadingBatch:
+        """What lit lamps say, one reading each."""
+        lit = {"active_power": 100.0, "dimming_level": 100.0, "supply_voltage": 230.0}
+        told = [{"device": int(d), "time": time_ns, **lit} for d in np.atleast_1d(lamps)]
+        return batch(told, LAMP, sequence)
+
     def chunk(self) -> Chunk:
         """One minute: reports, then a tick."""
         minute, now_ns = self.minute, self.start_ns + self.minute * MINUTE
@@ -129,8 +135,7 @@ class City:
         booted = on & (minute - self._on_since >= self._boot) & ~self._silent
         due = booted & ((minute + self._phase) % INTERVAL_MIN == 0)
         heard = np.flatnonzero(due & (self._chance.random(len(due)) >= self.loss))
-        lit = {"active_power": 100.0, "dimming_level": 100.0, "supply_voltage": 230.0}
-        batches = [batch([{"device": int(d), "time": now_ns, **lit} for d in heard], LAMP, 2 * minute)]
+        batches = [self.reading(heard, now_ns, 2 * minute)]
         if minute % 5 == 0:
             told: list[dict[str, Any]] = []
             for n, box in enumerate(self._boxes):

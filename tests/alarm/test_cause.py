@@ -11,7 +11,10 @@ from district import chunk as chunk_of
 from district import run as run_of
 from night_city import CABINET, LAMP, City, cabinet_says, city_of
 
+from gateway.alarm.circuits import circuits_of
 from gateway.alarm.engine import AlarmEngine
+from gateway.alarm.group import silent_groups
+from gateway.alarm.options import AlarmOptions
 from gateway.alarms import Alarm, AlarmState
 from gateway.model import Chunk, Control
 
@@ -77,6 +80,26 @@ def test_the_smallest_group_that_explains_the_silence_is_named() -> None:
     cabinet = City(city_of(2, 3, 90), EVENING, lambda m, f, _: not (f.startswith("C1") and m > 30))
     cabinet.run(90)
     assert told(cabinet.delivered("feederPresumedDark")) == [("C1", "feederPresumedDark", "raised")]
+
+
+def test_a_phase_is_not_named_while_its_neighbours_seem_to_lose_their_radio_as_it_dies() -> None:
+    """A burst elsewhere makes two phases of a dying feeder wait; the third alone is not what failed."""
+    circuits = circuits_of(city_of(1, 2, 48))
+    of_device = np.repeat(np.arange(6, dtype=np.int32), 16)
+    assert {circuits.names[n] for n in (0, 1, 2)} == {f"C0-F0/{phase}" for phase in "ABC"}
+    due, loss = np.ones(96, dtype=np.bool_), np.full(96, 0.04)
+
+    def found(late: tuple[int, ...], waiting: bool) -> list[str]:
+        place = np.arange(96) % 16
+        missing = np.array([place[n] < late[c] for n, c in enumerate(of_device)]).astype(np.int64)
+        waits = (missing > 0) & (of_device > 0) & waiting
+        groups = silent_groups(circuits, AlarmOptions(), of_device, due, missing, loss, waits)
+        return [group.level for group in groups]
+
+    for waiting in (False, True):
+        assert found((15, 8, 7, 0, 0, 0), waiting) == []
+    assert found((15, 1, 1, 0, 0, 0), True) == ["circuit"]
+    assert found((15, 15, 15, 0, 0, 0), False) == ["feeder"]
 
 
 def test_a_few_lamps_in_the_wrong_place_do_not_hide_a_dead_feeder() -> None:
@@ -156,7 +179,8 @@ def test_lamps_heard_by_day_are_one_switching_error_and_no_day_burners() -> None
 
 def test_a_grid_cut_is_the_grids_and_a_dip_is_nothing() -> None:
     def cut(minute: int, _: str) -> dict[str, float]:
-        return cabinet_says(volts=3.0 if 60 <= minute < 120 or minute == 200 else 230.0, watts=2000.0)
+        dead = 60 <= minute < 120 or minute == 200
+        return cabinet_says(volts=3.0, watts=0.0) if dead else cabinet_says(watts=2000.0)
 
     def power(minute: int, *_: str) -> bool:
         return not (60 <= minute < 120)
@@ -164,6 +188,21 @@ def test_a_grid_cut_is_the_grids_and_a_dip_is_nothing() -> None:
     city = City(city_of(1, 2, 30), EVENING, power, report=cut)
     city.run(240)
     assert told(city.delivered()) == [("C0", "supplyLoss", "raised"), ("C0", "supplyLoss", "cleared")]
+
+
+def test_who_joins_last_after_a_dip_nobody_saw_is_waited_for_and_who_stays_away_is_told() -> None:
+    """Many lamps of the feeder miss a report at once, all but two are back within the hour."""
+    city = City(
+        city_of(2, 2, 48),
+        EVENING,
+        power=lambda m, feeder, _: not (feeder == "C0-F0" and m == 60),
+        join_min=45,
+    )
+    city._boot[:2] = 130, 10_000
+    city.run(60 + 130)
+    assert city.delivered() == []
+    city.run(120)
+    assert told(city.delivered()) == [("LP-0-0-001", "communicationFailure", "raised")]
 
 
 def test_a_lost_neutral_and_a_lost_phase_are_told_apart() -> None:

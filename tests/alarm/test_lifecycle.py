@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 from district import fleet
 
-from gateway.alarm.ledger import LATCHING, Condition, Ledger
+from gateway.alarm.ledger import Condition, Ledger
 from gateway.alarm.lifecycle import EVENT, TABLE, Happening, after
 from gateway.alarm.wording import Wording
 from gateway.alarms import AlarmState
 from gateway.errors import OrderRefused
 from gateway.model import Severity
+from gateway.vocabulary.kinds import LATCHING
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "alarms.md"
 COLUMNS = (

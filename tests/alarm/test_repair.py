@@ -10,10 +10,11 @@ import pytest
 from district import LUMINAIRE, MINUTE, chunk, fleet, local, run, tick
 
 from gateway.alarm.engine import AlarmEngine
-from gateway.alarm.repair import ENDED_KEEP_NS, EQUIPMENT
+from gateway.alarm.repair import ENDED_KEEP_NS
 from gateway.alarms import Fault, FaultState
 from gateway.model import Control
 from gateway.notify.cloudevents import encode_fault
+from gateway.vocabulary.kinds import EQUIPMENT
 
 NIGHT = local("2026-11-20 20:00")
 DARK, LIT = 0.5, 100.0

@@ -12,9 +12,10 @@ from district import MINUTE, batch, fleet, local
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.alarm.circuits import circuits_of
 from gateway.alarm.evaluator import Evaluator
 from gateway.alarm.expected import Expectation
-from gateway.alarm.screen import View
+from gateway.alarm.screen import Screen, View
 from gateway.decode.catalog import load_file
 from gateway.fleet import Fleet, Programme
 from gateway.model import Int32s, ReadingBatch, Severity, When
@@ -42,7 +43,7 @@ ODD = {
 LAMPS = 48
 
 
-class Everyone:
+class Everyone(Screen):
     """Looks at every reading closely."""
 
     def suspects(self, view: View) -> Any:
@@ -85,15 +86,16 @@ def readings(chance: np.random.Generator, minute: int, start_ns: int) -> Reading
 def judged(made: Fleet, seed: int, start_ns: int, *, everyone: bool) -> list[Any]:
     evaluator = Evaluator(made, [SPEC], Expectation(made))
     if everyone:
-        evaluator.screens = dict.fromkeys(evaluator.screens, Everyone())  # type: ignore[arg-type]
-    chance = np.random.default_rng(seed)
+        rules = evaluator.tables[SPEC.name]
+        evaluator.screens[SPEC.name] = Everyone(rules, evaluator.heads)
+    chance, circuits = np.random.default_rng(seed), circuits_of(made)
     here: Int32s = np.arange(LAMPS, dtype=np.int32)
     found: list[Any] = []
     for minute in range(0, 24 * 60, 15):
         evaluator.settled = chance.random(LAMPS) < 0.99
         evaluator.excused = chance.random(LAMPS) < 0.1
         found += evaluator.judge(readings(chance, minute, start_ns)).crossings
-        evaluator.review(minute // 1440, here, here)
+        evaluator.review(minute // 1440, here, circuits.of_asset, circuits)
     state, memory = evaluator.states[SPEC.name], evaluator.memories[SPEC.name]
     arrays = (
         state.since,

@@ -181,6 +181,24 @@ def test_what_is_no_drift(drift: float, humidity: float, smog: float) -> None:
     assert raised(site.run(30, dusty(drift, humidity, smog)), "sensorDrift") == []
 
 
+def test_neighbours_known_to_drift_do_not_make_a_healthy_one_drift() -> None:
+    """Two are told; when a third of the other five follows them, they are three against two."""
+    site = Street(street({f"AQ-{n}": ("air-quality", 300.0 * n) for n in range(6)}),
+                  local("2026-11-20 01:00"), every=10)  # fmt: skip
+
+    def says(drifting: tuple[str, ...]) -> Any:
+        return lambda name, hour: {
+            "pm2_5": 50 + int(name[-1]) / 4 + hour / 100 - (40 if name in drifting else 0),
+            "relative_humidity": 70 + hour / 1000,
+        }
+
+    first, all_three = ("AQ-1", "AQ-2"), ("AQ-1", "AQ-2", "AQ-3")
+    assert {a.asset for a in raised(site.run(36, says(first)), "sensorDrift")} == set(first)
+    assert [a.asset for a in raised(site.run(36, says(all_three)), "sensorDrift")] == ["AQ-3"]
+    ended = events(site.run(30, says(())), "sensorDrift")
+    assert ended == [("cleared", "minor")] * 3
+
+
 def test_two_neighbours_are_too_few_to_tell_who_is_wrong() -> None:
     fleet = street({f"AQ-{n}": ("air-quality", 300.0 * n) for n in range(3)})
     site = Street(fleet, local("2026-11-20 01:00"), every=10)
@@ -218,6 +236,33 @@ def test_a_leak_in_the_water_is_the_top_priority_until_one_of_them_is_over() -> 
 )  # fmt: skip
 def test_what_does_not_make_a_pole_live(metres: float, leak_ma: float, level_m: float) -> None:
     assert raised(flooded(metres).run(1, said(leak_ma, level_m)), "poleMayBeLive") == []
+
+
+def test_a_tripped_residual_current_device_needs_no_water() -> None:
+    site = Street(street({"CB": ("feeder-cabinet", 0.0)}, (0.0,)), local("2026-11-20 15:00"))
+    assert raised(site.run(0.25, lambda *_: {"residual_current_trip": 0.0}), "poleMayBeLive") == []
+    (alarm,) = raised(site.run(0.25, lambda *_: {"residual_current_trip": 1.0}), "poleMayBeLive")
+    assert (alarm.asset, alarm.severity.value, alarm.quiet) == ("CB", "critical", False)
+    again = site.run(0.25, lambda *_: {"residual_current_trip": 0.0})
+    assert [a.state.value for a in again if a.type == "poleMayBeLive"] == ["latched"]
+
+
+# --- contacts and currents of a cabinet ---------------------------------------------------------------
+
+
+def test_a_breaker_that_tripped_and_a_phase_over_its_rating_are_told() -> None:
+    site = Street(street({"CB": ("feeder-cabinet", 0.0)}, (0.0,)), local("2026-11-20 15:00"))
+    calm = {"breaker_tripped": 0.0, "phase1_current": 90.0, "phase2_current": 40.0}
+    assert site.run(0.5, lambda *_: calm) == []
+    assert events(site.run(0.1, lambda *_: calm | {"breaker_tripped": 1.0}), "circuitBreakerTripped") == [
+        ("raised", "critical")
+    ]
+    assert events(site.run(0.1, lambda *_: calm), "circuitBreakerTripped") == [("cleared", "critical")]
+    over = calm | {"phase1_current": 120.0, "phase2_current": 110.0}
+    assert events(site.run(0.15, lambda *_: over), "overload") == []  # lamps that start draw more, too
+    assert events(site.run(0.25, lambda *_: over), "overload") == [("raised", "major")]
+    assert events(site.run(0.25, lambda *_: over | {"phase1_current": 60.0}), "overload") == []
+    assert events(site.run(0.25, lambda *_: calm), "overload") == [("cleared", "major")]
 
 
 # --- time ---------------------------------------------------------------------------------------------

@@ -171,6 +171,20 @@ def test_a_broken_neighbour_changes_no_reading(
     np.testing.assert_array_equal(alone.time_ns, beside.time_ns[mine])
 
 
+@given(st.dictionaries(st.integers(0, 599), st.sampled_from(['{"rh":null}', "{}", '{"rh":1e2}']), max_size=9))
+@example({255: '{"rh":null}', 256: "{}", 257: '{"rh":null}', 599: '{"rh":null}'})
+def test_what_is_null_or_left_out_is_missing_in_its_own_row(
+    profiles: dict[str, Profile], odd: dict[int, str]
+) -> None:
+    payloads = [odd.get(n, f'{{"rh":{n / 8},"t":1.5}}') for n in range(600)]
+    samples, _ = JsonDecoder(profiles["weather"]).decode([payload.encode() for payload in payloads])
+    wanted = [json.loads(payload).get("rh") for payload in payloads]
+    assert samples.message.tolist() == list(range(600))
+    assert samples.raw[1].tolist() == pytest.approx(
+        [math.nan if v is None else v for v in wanted], nan_ok=True
+    )
+
+
 @pytest.mark.parametrize(
     ("number", "raw"),
     [

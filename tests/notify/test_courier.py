@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -20,7 +21,7 @@ from post import (
 )
 
 from gateway.errors import DeliveryError
-from gateway.notify.courier import Courier, CourierOptions, Row
+from gateway.notify.courier import UNNOTED_MAX, Courier, CourierOptions, Row
 
 QUICK = CourierOptions(retry_s_min=0.001, retry_s_max=0.01)
 
@@ -138,3 +139,42 @@ async def test_it_waits_as_long_as_the_recipient_asks_but_not_for_ever(outbox: S
             await outbox.changed.wait()
     assert await outbox.due("hook", now_ns=clock.now_ns + 59_000_000_000, limit=9) == []
     assert len(await outbox.due("hook", now_ns=clock.now_ns + 61_000_000_000, limit=9)) == 1
+
+
+async def test_in_a_flood_deliveries_are_noted_together(outbox: SqliteOutbox) -> None:
+    """An alarm in a flood does not wait for one commit to the disk for each before it."""
+    many = 5 * UNNOTED_MAX
+    for n in range(many):
+        await outbox.add(rows_for(replace(RAISED, id=f"{n:024d}"), [webhook_recipient()]))
+    noted: list[int] = []
+
+    class Counting(SqliteOutbox):
+        async def delivered(self, ids: Sequence[int], *, at_ns: int) -> None:
+            noted.append(len(ids))
+            await outbox.delivered(ids, at_ns=at_ns)
+
+    counting = Counting(outbox._database)
+    receiver = Receiver()
+    async with running(Courier("hook", counting, receiver, SteppedClock(), QUICK).run):
+        await outbox.emptied("hook")
+    assert len(receiver.taken) == len(set(receiver.taken)) == many
+    assert noted == [UNNOTED_MAX] * 5
+
+
+async def test_a_stop_between_two_deliveries_repeats_none(outbox: SqliteOutbox) -> None:
+    class Slow(Receiver):
+        async def deliver(self, row: Row) -> None:
+            if self.taken:
+                reached.set()
+                await asyncio.Event().wait()
+            await super().deliver(row)
+
+    reached = asyncio.Event()
+    other = replace(RAISED, id="b" * 24)
+    await outbox.add(rows_for(RAISED, [webhook_recipient()]) + rows_for(other, [webhook_recipient()]))
+    first, second = Slow(), Receiver()
+    async with running(courier(outbox, first).run), asyncio.timeout(5):
+        await reached.wait()
+    async with running(courier(outbox, second).run):
+        await outbox.emptied("hook")
+    assert (first.taken, second.taken) == ([f"{RAISED.id}-1"], [f"{other.id}-1"])

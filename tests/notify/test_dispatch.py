@@ -79,6 +79,13 @@ def test_everybody_hears_of_the_gateways_own_alarms() -> None:
     assert (told.topic, state.topic) == ("ioc/events/_/minor", "ioc/alarms/_/gateway/dataGap")
 
 
+def test_a_data_gap_leaves_as_a_gap_and_what_becomes_of_it_as_an_alarm() -> None:
+    gap = replace(RAISED, area="", asset="gateway", type="dataGap")
+    seen = replace(gap, transition=3, event="acknowledged")
+    types = [json.loads(rows_for(own, [webhook_recipient()])[0].body)["type"] for own in (gap, seen)]
+    assert types == ["vn.citylight.gap", "vn.citylight.alarm.acknowledged"]
+
+
 def test_the_same_transition_always_gives_the_same_rows() -> None:
     recipients = [mqtt_recipient(), webhook_recipient()]
     assert rows_for(RAISED, recipients) == rows_for(replace(RAISED), recipients)

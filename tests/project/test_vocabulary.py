@@ -8,10 +8,8 @@ from collections import Counter
 
 import pytest
 
-from gateway.alarm.ledger import LATCHING
-from gateway.alarm.repair import EQUIPMENT
 from gateway.vocabulary.kind import Delivery
-from gateway.vocabulary.kinds import KINDS
+from gateway.vocabulary.kinds import EQUIPMENT, KINDS, LATCHING
 
 CAP_CATEGORIES = {"Geo", "Met", "Safety", "Security", "Rescue", "Fire", "Health", "Env", "Transport", "Infra"}
 VIETNAMESE = set("ăâđêôơưáàảãạấầẩẫậắằẳẵặéèẻẽẹếềểễệíìỉĩịóòỏõọốồổỗộớờởỡợúùủũụứừửữựýỳỷỹỵ")

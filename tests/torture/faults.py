@@ -56,7 +56,7 @@ class Torture:
     damage: list[Damage] = field(default_factory=list)
     absent: dict[str, str] = field(default_factory=dict)
     repeats_max: int = 0
-    """Deliveries that may be told twice: one each time the gateway may have told and not yet noted it."""
+    """How often the gateway may have told and not yet noted it: ``UNNOTED_MAX`` deliveries at most."""
 
     def some(self, low_s: float, high_s: float) -> None:
         """Let readings flow for a while."""

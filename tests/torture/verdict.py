@@ -25,6 +25,8 @@ from rich.console import Console
 from rich.table import Table
 from stage import Sample
 
+from gateway.notify.courier import UNNOTED_MAX
+
 EXAMPLES_MAX = 20
 WARM_S = 10.0
 LIFE_S_MIN = 25.0
@@ -140,7 +142,7 @@ def judge(run: Torture, cases: list[Case], oracle: Path, *, seed: int, seconds: 
         wrong=fates.wrong,
         foreign=fates.foreign,
         alarms=alarms,
-        repeats_max=run.repeats_max,
+        repeats_max=run.repeats_max * UNNOTED_MAX,
         unnamed_gaps=sum(not one.named for one in (*run.at_risk, *run.damage)),
         kills=_kills(run),
         cases=cases,

@@ -89,6 +89,7 @@ class AlarmEngine:
         self.repairs = repair.Repairs()
         self._faults: list[tuple[int, Fault]] = []  # bounded: by one ``apply``; taken by ``faults``
         self.refused = 0  # operators' acts that came too late or were not understood
+        self.settle()
 
     def active(self) -> tuple[Alarm, ...]:
         """All alarms that are not normal, oldest first."""

@@ -55,7 +55,8 @@ def configuration(devices: int, rules: str = "") -> Configuration:
 class Inside:
     """One city; ``packets`` makes its messages, ``take`` passes them through."""
 
-    def __init__(self, devices: int, rules: str = "") -> None:
+    def __init__(self, devices: int, rules: str = "", start_ns: int = START_NS) -> None:
+        self._start_ns = start_ns
         chosen = settings.build({}, "", Path(), {})
         self.configuration = configuration(devices, rules)
         fleet = self.configuration.fleet
@@ -71,7 +72,7 @@ class Inside:
 
     def packets(self, messages: int) -> list[bytes]:
         """The next ``messages`` of the city, a millisecond apart."""
-        first, start_ms = self._sent, (START_NS + self._sent * MESSAGE_NS) // 1_000_000
+        first, start_ms = self._sent, (self._start_ns + self._sent * MESSAGE_NS) // 1_000_000
         self._sent += messages
         return encode(self.lamps, messages, start_ms, first=first)
 
@@ -88,7 +89,7 @@ class Inside:
     def record(self, packets: Sequence[bytes]) -> tuple[list[Record], int]:
         """What the journal keeps of ``packets``: (records, bytes of their payloads)."""
         data, records, written = b"".join(packets), [], 0
-        moment = Moment(START_NS + self._sent * MESSAGE_NS, self._sent * MESSAGE_NS)
+        moment = Moment(self._start_ns + self._sent * MESSAGE_NS, self._sent * MESSAGE_NS)
         while data:
             effects, length = self._session.received(data, moment)
             data = data[length:]

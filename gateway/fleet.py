@@ -17,6 +17,7 @@ from gateway.columns import Draft, RowOf, Table
 from gateway.model import Bools, Float64s, Int32s, Int64s
 
 BENCH = -1
+_DATED = -2
 """Asset row of a device that no assignment covers at that instant."""
 
 
@@ -224,14 +225,14 @@ class Fleet:
         return device[order], start[order], end[order], asset[order]
 
     @cached_property
-    def _only_asset(self) -> Int32s | None:
-        """int32[devices] when every device has at most one assignment and it is unbounded, else None."""
+    def _only_asset(self) -> Int32s:
+        """int32[devices]: where each stands, BENCH for nowhere; _DATED where that depends on the time."""
         device, start, end, asset = self._timeline
         limits = np.iinfo(np.int64)
-        if len(np.unique(device)) != len(device) or (start != limits.min).any() or (end != limits.max).any():
-            return None
         rows = np.full(len(self.devices), BENCH, dtype=np.int32)
         rows[device] = asset
+        rows[device[(start != limits.min) | (end != limits.max)]] = _DATED
+        rows[device[1:][device[1:] == device[:-1]]] = _DATED
         return rows
 
     @cached_property
@@ -244,8 +245,13 @@ class Fleet:
 
     def assets_at(self, device: Int32s, time_ns: Int64s) -> Int32s:
         """Asset row for each (device row, event time), BENCH where no assignment covers it. int32[n]."""
-        if self._only_asset is not None:
-            return self._only_asset[device]
+        rows: Int32s = self._only_asset[device]
+        dated = np.flatnonzero(rows == _DATED)
+        if len(dated):
+            rows[dated] = self._dated_assets_at(device[dated], time_ns[dated])
+        return rows
+
+    def _dated_assets_at(self, device: Int32s, time_ns: Int64s) -> Int32s:
         of_device, start, end, asset = self._timeline
         rows = np.full(len(device), BENCH, dtype=np.int32)
         first = np.searchsorted(of_device, device, side="left")

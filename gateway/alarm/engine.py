@@ -15,9 +15,10 @@ from gateway.alarm import acts, carrying, condition, excused, hearing, misplaced
 from gateway.alarm.cabinet import CabinetReports
 from gateway.alarm.cause import Causes
 from gateway.alarm.circuits import circuits_of
+from gateway.alarm.crossing import Crossing
 from gateway.alarm.dark_sky import DarkSky
 from gateway.alarm.energised import Energised
-from gateway.alarm.evaluator import Crossing, Evaluator
+from gateway.alarm.evaluator import Evaluator
 from gateway.alarm.expected import Expectation, Supply
 from gateway.alarm.explanation import explain
 from gateway.alarm.finding import Finding
@@ -79,6 +80,7 @@ class AlarmEngine:
         self.repairs = repair.Repairs()
         self._faults: list[tuple[int, Fault]] = []  # bounded: by one ``apply``; taken by ``faults``
         self.refused = 0  # operators' acts that came too late or were not understood
+        self.settle()
 
     def active(self) -> tuple[Alarm, ...]:
         """All alarms that are not normal, oldest first."""

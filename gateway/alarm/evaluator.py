@@ -8,22 +8,33 @@ Never raises an alarm itself and never reads a clock.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from gateway.alarm.circuits import Circuits
-from gateway.alarm.expected import Expectation, Light
+from gateway.alarm.crossing import Crossing, Judgement, RuleState
+from gateway.alarm.expected import Expectation
 from gateway.alarm.lamp_memory import LampMemory, Sight
 from gateway.alarm.options import AlarmOptions
 from gateway.alarm.order import live_in_order, occurrences
 from gateway.alarm.rule import RuleTable, head_shares, limits, table
 from gateway.alarm.scene import Circumstances, Scene, broken
+from gateway.alarm.screen import BITS, STEADY, Present, Screen, View, circumstances
 from gateway.alarm.timing import Times, Timing
 from gateway.fleet import BENCH, Fleet
-from gateway.model import TIME_ABSENT, Bools, Float64s, Int32s, Int64s, ProfileSpec, ReadingBatch, Rule
+from gateway.model import (
+    TIME_ABSENT,
+    Bools,
+    Float64s,
+    Int32s,
+    Int64s,
+    ProfileSpec,
+    ReadingBatch,
+    UInt8s,
+    When,
+)
 
 TOO_HIGH: Final = "lampPowerTooHigh"
 TOO_LOW: Final = "lampPowerTooLow"
@@ -31,88 +42,6 @@ VOLTAGE: Final = "supply_voltage"
 LONE_NS: Final = 10_800_000_000_000
 LONE_INTERVALS: Final = 4
 SAMPLES_COUNTED_MAX: Final = 60_000  # the count of a pending rule stops here
-
-
-@dataclass(frozen=True, slots=True)
-class Crossing:
-    """A rule of a device began to hold (``raised``) or ended; "configuration": the device was moved.
-
-    ``onset_ns`` is the first sample that broke the limit, ``time_ns`` the one that completed or ended it.
-    """
-
-    place: tuple[int, int, int]  # sequence, index, sample: where in the journal
-    device: int
-    asset: int
-    rule: Rule
-    key: str
-    unit: str
-    raised: bool
-    onset_ns: int
-    time_ns: int
-    value: float
-    limit: float
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """``live`` are the batch's rows that were new, in order and not replayed.
-
-    ``believed`` bool[live]: told of now, and no report that was held back for hours.
-    """
-
-    crossings: list[Crossing]
-    live: Int64s
-    asset: Int32s  # where each of them stood, or BENCH
-    believed: Bools
-
-
-@dataclass(slots=True)
-class RuleState:
-    """State of one profile's rules; rows are its devices, columns the rules that were ever broken.
-
-    Most of a large rule set never is, and a device's state lies together. ``rules`` numbers the columns, in
-    ascending order. ``count`` samples in a row broke the limit since ``since``, a time of its own clock where
-    ``own``; 0 and not raised = nothing to remember.
-    """
-
-    devices: Int32s  # device row of each state row
-    since: Int64s
-    own: Bools
-    count: Int32s
-    raised: Bools
-    asset: Int32s  # where the device stood when its state was last touched
-    rules: Int64s
-
-    @classmethod
-    def empty(cls, devices: Int32s) -> RuleState:
-        shape = (len(devices), 0)
-        return cls(
-            devices=devices,
-            since=np.zeros(shape, dtype=np.int64),
-            own=np.zeros(shape, dtype=np.bool_),
-            count=np.zeros(shape, dtype=np.int32),
-            raised=np.zeros(shape, dtype=np.bool_),
-            asset=np.full(len(devices), BENCH, dtype=np.int32),
-            rules=np.zeros(0, dtype=np.int64),
-        )
-
-    def open(self, broken: Int64s) -> None:
-        """Make columns for rules that have none yet."""
-        new = np.setdiff1d(broken, self.rules)
-        if not len(new):
-            return
-        at = np.searchsorted(self.rules, new)
-        self.rules = np.insert(self.rules, at, new)
-        for name in ("since", "own", "count", "raised"):
-            setattr(self, name, np.insert(getattr(self, name), at, 0, axis=1))
-
-    def of(self, row: int, rule: int) -> tuple[int, int, bool]:
-        """(since, count, raised) of one rule of one device."""
-        at = int(np.searchsorted(self.rules, rule))
-        if at == len(self.rules) or self.rules[at] != rule:
-            return 0, 0, False
-        return int(self.since[row, at]), int(self.count[row, at]), bool(self.raised[row, at])
 
 
 Float32s = npt.NDArray[np.float32]
@@ -139,11 +68,13 @@ class Evaluator:
         self.local = np.zeros(len(fleet.devices), dtype=np.int32)  # device row -> row in its RuleState
         self.states: dict[str, RuleState] = {}
         self.memories: dict[str, LampMemory] = {}
+        self.screens: dict[str, Screen] = {}
         profiles = fleet.device_table.words("profile")
         for name, rules in self.tables.items():
             rows = np.flatnonzero(profiles.equal(name)).astype(np.int32)
             self.local[rows] = np.arange(len(rows), dtype=np.int32)
             self.states[name] = RuleState.empty(rows)
+            self.screens[name] = Screen(rules, self.heads)
             # What explains a verdict; no verdict rests on it, so a snapshot leaves it out.
             width = len(spec_of[name].numeric) + len(rules.derived)
             self.seen[name] = np.full((len(rows), width), np.nan, dtype=np.float32)
@@ -165,6 +96,7 @@ class Evaluator:
             for name, spec in spec_of.items()
             if VOLTAGE in (names := [field.name for field in spec.numeric])
         ]
+        self._present = Present(expectation)
         self.judged = self.late = self.replayed = self.on_bench = 0
 
     def judge(self, batch: ReadingBatch) -> Judgement:
@@ -187,28 +119,42 @@ class Evaluator:
         on_bench = len(believed) - int(np.count_nonzero(placed))
         self.on_bench += on_bench
         self.judged += len(believed) - on_bench
-        if not rules.rules or not len(believed):
-            self._see(rules, batch.values[:, live[believed]], device[believed])
-            return Judgement([], live, asset, times.believe)
-        scene = self._scene(rules, batch, live[believed], asset[believed], times.take(believed), distinct)
-        device = device[believed]
+        believe = times.believe
+        if len(believed) < len(live):
+            rows, device, asset_of = live[believed], device[believed], asset[believed]
+            times = times.take(believed)
+        else:
+            rows, asset_of = live, asset
+        values = batch.values if len(rows) == len(batch) else batch.values[:, rows]
+        if not rules.rules or not len(rows):
+            self._see(rules, values, device)
+            return Judgement([], live, asset, believe)
+        view = View(rules, batch, rows, device, asset_of, times, values)
+        if self.screens[rules.profile].conditional:
+            view = self._lit_view(view, distinct=distinct, on_bench=on_bench > 0)
+        self._see(rules, view.values, device)
+        suspects = self._suspects(view, distinct=distinct)
+        if not len(suspects):
+            return Judgement([], live, asset, believe)
+        scene = self._scene(view.take(suspects))
+        device = device[suspects]
         self.busy[device[scene.breach.any(axis=0)]] = True
         touched = np.flatnonzero(self.busy[device])
         if not len(touched):
-            return Judgement([], live, asset, times.believe)
+            return Judgement([], live, asset, believe)
         scene = scene.take(touched)
         np.logical_and(scene.sample, ~np.isnan(scene.values), out=scene.sample)
         healthy = scene.healthy()
         moving = self._moving(scene, healthy)
         if not len(moving):
-            return Judgement([], live, asset, times.believe)
+            return Judgement([], live, asset, believe)
         scene, healthy = scene.take(moving), healthy[:, moving]
         crossings: list[Crossing] = []
         for at in occurrences(batch.device[scene.rows]):
             crossings += self._advance(scene, healthy, at)
         crossings = [crossing for crossing in crossings if not crossing.rule.recorded]
         crossings.sort(key=lambda crossing: crossing.place)
-        return Judgement(crossings, live, asset, times.believe)
+        return Judgement(crossings, live, asset, believe)
 
     def volts(self, devices: Int64s) -> Float32s:
         """The voltage each of ``devices`` told last, NaN where none is known."""
@@ -235,58 +181,86 @@ class Evaluator:
         stands: Bools = np.any(state.raised[:, own], axis=1)
         return stands
 
-    def _scene(
-        self, rules: RuleTable, batch: ReadingBatch, live: Int64s, asset: Int32s, times: Times, distinct: bool
-    ) -> Scene:
-        values = batch.values if len(live) == len(batch) else batch.values[:, live]
-        placed, device = asset != BENCH, batch.device[live]
-        expected_w = standby_w = lamps_lit = heads = None
-        if rules.conditional:
-            known = np.maximum(asset, 0)  # BENCH is masked by ``placed``
+    def _lit_view(self, view: View, *, distinct: bool, on_bench: bool) -> View:
+        """With what is due; the memories take in the readings."""
+        rules, times, values, device = view.rules, view.times, view.values, view.device
+        known = np.maximum(view.asset, 0) if on_bench else view.asset
+        bits, level_due = self._circumstances(known, times)
+        if on_bench:
+            bits = np.where(view.asset == BENCH, 0, bits)
+        standby_w = self._expectation.standby_w[known]
+        lamps_lit = expected_w = steady = proven = None
+        if rules.power_row >= 0:
+            lamps_lit = self._expectation.lit(values[rules.power_row], standby_w)
+            self.shining[device] = lamps_lit
+        if rules.of_expected or rules.remembers:
+            level = level_due
+            if rules.level_row >= 0:
+                measured = values[rules.level_row]
+                level = np.where(np.isnan(measured), level, measured)
+            hours = values[rules.hours_row] if rules.hours_row >= 0 else None
+            expected_w = self._expectation.expected_power_w(known, level, hours)
+            if rules.remembers:
+                memory, local = self.memories[rules.profile], self.local[device]
+                factor = memory.factor[local]
+                proven = ~np.isnan(factor)
+                expected_w = expected_w * np.where(proven, factor, 1.0)
+                steady = (bits & STEADY) != 0
+                unsteady = memory.gear.unsteady(local, times.time_ns, values, distinct=distinct)
+                if unsteady is not None:
+                    steady = steady & ~unsteady
+                judged = (bits & BITS[When.LIGHT_DUE_ON]) != 0
+                sight = Sight(
+                    local, known, times.time_ns, values, times.spaced, distinct, judged, steady, level,
+                    level_due, expected_w, memory.followed[local],
+                )  # fmt: skip
+                values = np.concatenate((values, memory.derive(sight)))
+        return view._replace(
+            values=values, bits=bits, steady=steady, standby_w=standby_w, expected_w=expected_w,
+            lit=lamps_lit, proven=proven,
+        )  # fmt: skip
+
+    def _circumstances(self, known: Int32s, times: Times) -> tuple[UInt8s, Float64s]:
+        """Bits and level due of each reading; of all assets at once as long as nothing changes for any."""
+        lasting = self._expectation.lasting(times.time_ns, times.margin_ns)
+        if lasting is None:
             due = self._expectation.at(known, times.time_ns, times.margin_ns)
-            settled, always = self.settled[known], placed
-            standby_w = self._expectation.standby_w[known]
-            power = programme = told = always
-            if rules.power_row >= 0:
-                lamps_lit = self._expectation.lit(values[rules.power_row], standby_w)
-                self.shining[device] = lamps_lit
-            if rules.of_expected or rules.remembers:
-                level = due.level_due
-                if rules.level_row >= 0:
-                    measured = values[rules.level_row]
-                    level = np.where(np.isnan(measured), level, measured)
-                hours = values[rules.hours_row] if rules.hours_row >= 0 else None
-                expected_w = self._expectation.expected_power_w(known, level, hours)
-                told = expected_w - standby_w >= rules.meter_guard_w
-                if rules.remembers:
-                    memory, local = self.memories[rules.profile], self.local[device]
-                    factor = memory.factor[local]
-                    power, programme = ~np.isnan(factor), memory.followed[local]
-                    heads = self.heads[:, known] * power
-                    expected_w = expected_w * np.where(power, factor, 1.0)
-                    steady = due.steady
-                    unsteady = memory.gear.unsteady(local, times.time_ns, values, distinct=distinct)
-                    if unsteady is not None:
-                        steady = steady & ~unsteady
-                    power = power & steady
-                    sight = Sight(
-                        local, known, times.time_ns, values, times.spaced, distinct,
-                        settled & (due.light_due == Light.ON) & placed, steady, level, due.level_due,
-                        expected_w, programme,
-                    )  # fmt: skip
-                    values = np.concatenate((values, memory.derive(sight)))
-            now = Circumstances(due, placed, settled, self.excused[known], power, programme, told)
-            sample = now.open(rules.gates)[rules.gate]
+            return circumstances(due, self.settled[known], self.excused[known]), due.level_due
+        bits, level_due = self._present.of(lasting, self.settled, self.excused)
+        return bits[known], level_due[known]
+
+    def _suspects(self, view: View, *, distinct: bool) -> Int64s:
+        """Readings that may break a limit, and all others of devices that do or did; the rest is sound."""
+        found = self.screens[view.rules.profile].suspects(view)
+        busy = self.busy[view.device]
+        if found is not None:
+            busy |= found
+        if not distinct and np.count_nonzero(busy):
+            busy = np.isin(view.device, view.device[busy])
+        return np.flatnonzero(busy)
+
+    def _scene(self, view: View) -> Scene:
+        """What each rule says of readings."""
+        rules, asset, known = view.rules, view.asset, np.maximum(view.asset, 0)
+        heads = None
+        if view.bits is not None:
+            told = power = programme = asset != BENCH
+            if view.expected_w is not None and view.standby_w is not None:
+                told = view.expected_w - view.standby_w >= rules.meter_guard_w
+            if view.proven is not None and view.steady is not None:
+                programme = self.memories[rules.profile].followed[self.local[view.device]]
+                heads, power = self.heads[:, known] * view.proven, view.proven & view.steady
+            sample = Circumstances(view.bits, power, programme, told).open(rules.gates)[rules.gate]
         else:
-            sample = np.repeat(placed[np.newaxis], len(rules.rules), axis=0)
-        self._see(rules, values, device)
-        values = values[rules.field]
+            sample = np.repeat((asset != BENCH)[np.newaxis], len(rules.rules), axis=0)
+        values = view.values[rules.field]
         if len(rules.scoped):
-            sample[rules.scoped] &= rules.applies[:, np.maximum(asset, 0)]
-        raise_at = limits(rules, expected_w, standby_w, None if heads is None else heads[0], clear=False)
+            sample[rules.scoped] &= rules.applies[:, known]
+        share = None if heads is None else heads[0]
+        raise_at = limits(rules, view.expected_w, view.standby_w, share, clear=False)
         return Scene(
-            rules, batch, live, times.time_ns, times.own, asset, values, sample,
-            broken(rules, values, raise_at, sample), expected_w, standby_w, lamps_lit, heads,
+            rules, view.batch, view.rows, view.times.time_ns, view.times.own, asset, values, sample,
+            broken(rules, values, raise_at, sample), view.expected_w, view.standby_w, view.lit, heads,
         )  # fmt: skip
 
     def _see(self, rules: RuleTable, values: Float64s, device: Int32s) -> None:

@@ -6,6 +6,7 @@ alone; the tables it keeps are a cache of one local day each.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import IntEnum
@@ -62,16 +63,29 @@ class ExpectedState:
 
 
 @dataclass(frozen=True, slots=True)
+class Lasting:
+    """Light and level due, and whether steady, of each schedule from ``start_ns`` to before ``end_ns``."""
+
+    start_ns: int
+    end_ns: int
+    light: UInt8s
+    level: Float64s
+    steady: Bools
+
+
+@dataclass(frozen=True, slots=True)
 class _DayTable:
     """The schedules around one local day; g schedules, k edges at most, padded with _NEVER_NS.
 
     Segment i of a schedule lies between edges i-1 and i; ``switching`` are the edges at which light changes.
+    ``changes``: instants of this noon-to-noon at which anything changes for any schedule, and its ends.
     """
 
     edges: Int64s  # [g, k]
     switching: Bools  # [g, k]
     light: UInt8s  # [g, k + 1]
     level: Float64s  # [g, k + 1]
+    changes: list[int]
 
 
 class Expectation:
@@ -97,6 +111,7 @@ class Expectation:
         guards = [0 if kind is Why.PHOTOCELL else self._programme_guard_ns for kind in kinds]
         self._guard_ns = np.array(guards, dtype=np.int64)
         self._days: dict[int, _DayTable] = {}
+        self._lasting = Lasting(0, 0, np.empty(0, np.uint8), np.empty(0), np.empty(0, np.bool_))
 
     def at(self, assets: Int32s, time_ns: Int64s, skew_ns: Int64s | int = 0) -> ExpectedState:
         """State due at each (asset row, ns UTC); EITHER within ±(guard + |skew_ns|) of a switching.
@@ -104,6 +119,43 @@ class Expectation:
         Asset rows must exist (BENCH is the caller's to leave out).
         """
         schedule = self.schedule[assets]
+        lasting = self.lasting(time_ns, skew_ns) if len(schedule) else None
+        if lasting is None:
+            light, level, steady = self._due(schedule, time_ns, skew_ns)
+        else:
+            light, level, steady = lasting.light[schedule], lasting.level[schedule], lasting.steady[schedule]
+        supply = np.where(self._group_switched[assets], light, Supply.ON).astype(np.uint8)
+        return ExpectedState(supply, light, level, self._why[schedule], steady)
+
+    def lasting(self, time_ns: Int64s, skew_ns: Int64s | int = 0) -> Lasting | None:
+        """What is due at these instants, if for no schedule it changes between the first and the last.
+
+        The same ``Lasting`` again as long as it lasts; None around a change, or for no instants.
+        """
+        skew_ns = np.abs(skew_ns)
+        first_ns, last_ns = int((time_ns - skew_ns).min()), int((time_ns + skew_ns).max())
+        if self._lasting.start_ns <= first_ns and last_ns < self._lasting.end_ns:
+            return self._lasting
+        day = self.night(first_ns)
+        changes = self._day(day).changes
+        at = bisect_right(changes, first_ns)
+        start_ns, end_ns = changes[at - 1], changes[at]
+        if last_ns >= end_ns:
+            return None
+        schedules = np.arange(len(self._programmes))
+        due = self._due(schedules, np.full(len(schedules), start_ns, dtype=np.int64), 0)
+        self._lasting = Lasting(start_ns, end_ns, *due)
+        return self._lasting
+
+    def all_at(self, lasting: Lasting) -> ExpectedState:
+        """State due at every asset, one entry an asset."""
+        everywhere = np.arange(len(self.schedule), dtype=np.int32)
+        return self.at(everywhere, np.full(len(everywhere), lasting.start_ns, dtype=np.int64))
+
+    def _due(
+        self, schedule: Int32s | Int64s, time_ns: Int64s, skew_ns: Int64s | int
+    ) -> tuple[UInt8s, Float64s, Bools]:
+        """Light, level and steadiness of each (schedule, instant)."""
         light = np.empty(len(schedule), dtype=np.uint8)
         level = np.empty(len(schedule), dtype=np.float64)
         steady = np.empty(len(schedule), dtype=np.bool_)
@@ -124,8 +176,7 @@ class Expectation:
             steady[at] = (gap > guard[at, np.newaxis]).all(axis=1)
             light[at] = np.where(near, Light.EITHER, due.light[group, segment])
             level[at] = due.level[group, segment]
-        supply = np.where(self._group_switched[assets], light, Supply.ON).astype(np.uint8)
-        return ExpectedState(supply, light, level, self._why[schedule], steady)
+        return light, level, steady
 
     def night(self, time_ns: int) -> int:
         """Number of the local noon-to-noon that holds an instant."""
@@ -165,7 +216,8 @@ class Expectation:
             sunk = {h: [int(down[group]) for _, down in pairs] for h, pairs in suns.items()}
             dark = bool(start_deg[group] < sun.CIVIL_TWILIGHT_DEG)
             schedules.append(self._segments(programme, day, risen, sunk, dark))
-        return _pad(schedules)
+        noon_ns = day * sun.DAY_NS - self._offset_ns + sun.DAY_NS // 2
+        return _pad(schedules, noon_ns, self._programme_guard_ns)
 
     def _segments(
         self,
@@ -223,8 +275,8 @@ class _Schedule:
         return sorted([*lights, *levels], key=lambda change: change[0])
 
 
-def _pad(schedules: list[_Schedule]) -> _DayTable:
-    """Lay schedules of different length side by side."""
+def _pad(schedules: list[_Schedule], noon_ns: int, guard_ns: int) -> _DayTable:
+    """Lay schedules of different length side by side, for the day from ``noon_ns`` on."""
     width = max((len(s.switches) + len(s.steps) for s in schedules), default=0)
     edges = np.full((len(schedules), width), _NEVER_NS, dtype=np.int64)
     switching = np.zeros(edges.shape, dtype=np.bool_)
@@ -247,7 +299,12 @@ def _pad(schedules: list[_Schedule]) -> _DayTable:
             if due is not before:
                 switching[row, k] = True
             light[row, k + 1 :], level[row, k + 1 :] = due, _due(code, percent)
-    return _DayTable(edges, switching, light, level)
+    end_ns = noon_ns + sun.DAY_NS
+    # What is said changes at an edge, and where the guards around it begin and have ended.
+    steps = -guard_ns, 0, 1, guard_ns + 1
+    around = {at + step for at in np.unique(edges).tolist() for step in steps}
+    changes = sorted({noon_ns, end_ns} | {at for at in around if noon_ns < at < end_ns})
+    return _DayTable(edges, switching, light, level, changes)
 
 
 def _light(light: Light, percent: float) -> Light:

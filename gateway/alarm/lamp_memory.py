@@ -6,8 +6,7 @@ blocks changes nothing. Never judges a reading and never reads a clock.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -36,8 +35,7 @@ _PER_MILLE: Final = 1000.0
 _NO_RATIOS: Final = np.array([0, 0, np.iinfo(np.int32).max, 0], dtype=np.int64)
 
 
-@dataclass(frozen=True, slots=True)
-class Sight:
+class Sight(NamedTuple):
     """n readings of one profile and what was due; ``local`` are rows of the memory.
 
     ``spaced``: the time between two readings is known. ``judged``: settled, placed, and light due on.

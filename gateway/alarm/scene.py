@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gateway.alarm.expected import ExpectedState, Light, Supply, Why
 from gateway.alarm.rule import Gate, RuleTable, limits
-from gateway.model import Bools, Float64s, Int32s, Int64s, ReadingBatch, When
+from gateway.alarm.screen import BITS
+from gateway.model import Bools, Float64s, Int32s, Int64s, ReadingBatch, UInt8s
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,30 +91,18 @@ def broken(rules: RuleTable, values: Float64s, raise_at: Float64s, sample: Bools
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What rules are judged by, bool[n] each: see ``Gate``, ``Evaluator.settled`` and ``excused``."""
+    """What rules are judged by: ``bits`` uint8[n] of ``screen.BITS``, the rest bool[n]; see ``Gate``."""
 
-    due: ExpectedState
-    placed: Bools
-    settled: Bools
-    excused: Bools
+    bits: UInt8s
     power: Bools
     programme: Bools
     told: Bools
 
     def open(self, gates: Sequence[Gate]) -> Bools:
         """bool[gates, n]."""
-        out = np.empty((len(gates), len(self.placed)), dtype=np.bool_)
-        dark = (self.due.light_due == Light.OFF) & ~self.excused
-        by_photocell = self.due.why == Why.PHOTOCELL
-        holds = {
-            When.ALWAYS: self.placed,
-            When.LIGHT_DUE_ON: (self.due.light_due == Light.ON) & self.settled,
-            When.LIGHT_DUE_OFF: dark & ~by_photocell,
-            When.SUPPLY_DUE: self.due.supply_due == Supply.ON,
-            When.DAYLIGHT: dark & by_photocell,
-        }
+        out = np.empty((len(gates), len(self.bits)), dtype=np.bool_)
         for row, gate in zip(out, gates, strict=True):
-            np.logical_and(self.placed, holds[gate.when], out=row)
+            np.not_equal(self.bits & BITS[gate.when], 0, out=row)
             if gate.power:
                 row &= self.power
             if gate.programme:

@@ -87,14 +87,14 @@ class ClassWatch:
         if not len(heard):
             return
         closed = heard[of.hours.closed[heard]]
-        dawned = self._dawned(closed)
+        dawned = self._dawned(closed) if len(closed) else closed
         self.doubt()
         of.heard[heard], of.hours.closed[heard] = False, False
         for line in self.lines:
             kind = line.watch.kind
             slots = dawned if kind is WatchKind.AIR_DAY else closed if kind in HOURLY else heard
-            slots = slots[line.mine[slots]]
-            slots = slots[line.applies[of.asset[slots]]]
+            if len(slots):
+                slots = slots[line.mine[slots] & line.applies[of.asset[slots]]]
             if not len(slots):
                 continue
             verdicts = JUDGES[kind](self.scene, line.watch, slots)
@@ -126,7 +126,7 @@ class ClassWatch:
     def _told(self, line: Line, number: int, slots: Int64s, verdict: Verdict) -> Iterator[Finding]:
         state = self.raised[line.rows[number]]
         was = state[slots]
-        changed = np.flatnonzero((verdict.holds & ~was) | (verdict.over & was))
+        changed = np.flatnonzero(np.where(was, verdict.over, verdict.holds))
         for at in changed.tolist():
             slot, begins = int(slots[at]), not was[at]
             state[slot] = begins
@@ -147,6 +147,8 @@ class ClassWatch:
         """What held where a device stood before says nothing of where it stands now."""
         of = self.of
         moved = np.flatnonzero(of.judged_at != of.asset)
+        if not len(moved):
+            return
         for row, at in np.argwhere(self.raised[:, moved]).tolist():
             slot, key = int(moved[at]), self.keys[row]
             time_ns = max(int(of.last_ns[slot]), 0)

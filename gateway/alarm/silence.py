@@ -128,20 +128,22 @@ class SilenceWatch:
         if not len(self.circles):
             return []
         circle = self.circle[devices]
-        counted = self._counted()[circle]
-        again = np.flatnonzero(self.silent[devices])
+        counted = np.where(circle == BENCH, 0, self.circles.counted_ns[circle])
         interval = self.interval_ns[devices]
         owed = (counted - self.heard_ns[devices] + interval // 2) // interval
-        # What a silence hid was no loss of the radio.
-        owed[self.silent[devices]] = 0
+        again = np.flatnonzero(self.silent[devices])
+        owed[again] = 0  # what a silence hid was no loss of the radio
         self.loss.heard(devices, owed)
         self.heard_ns[devices] = counted
-        found = []
+        found: list[tuple[int, Silence]] = []
+        if not len(again):
+            return found
         for position in again.tolist():
             row = int(devices[position])
             if self.silent[row]:
                 found.append((position, self._ended(row, int(time_ns[position]), "")))
-        np.minimum.at(self._due_ns, circle[again], (self.heard_ns + self.limit_ns)[devices[again]])
+        back = devices[again]
+        np.minimum.at(self._due_ns, circle[again], self.heard_ns[back] + self.limit_ns[back])
         return found
 
     def review(self) -> None:

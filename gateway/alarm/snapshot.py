@@ -14,7 +14,8 @@ import zstandard
 
 from gateway.alarm import group_memory, lamp_record, load_record, placement_record, sensor_memory, timing
 from gateway.alarm.circles import Circle
-from gateway.alarm.evaluator import Evaluator, RuleState
+from gateway.alarm.crossing import RuleState
+from gateway.alarm.evaluator import Evaluator
 from gateway.alarm.group_memory import mapped
 from gateway.alarm.ledger import Standing
 from gateway.alarms import Alarm, Fault

@@ -93,7 +93,7 @@ class SupplyWatch:
 
     def _of_voltages(self, known: Bools, volts: np.ndarray) -> dict[tuple[str, Group], None]:
         at = np.flatnonzero(known)
-        low, high = np.nanmin(volts[:, at], axis=0), np.nanmax(volts[:, at], axis=0)
+        low, high = np.fmin.reduce(volts[:, at], axis=0), np.fmax.reduce(volts[:, at], axis=0)
         kinds = (
             (SUPPLY_LOSS, high < DEAD_V),
             (NEUTRAL_LOSS, (high > NEUTRAL_HIGH_V) & (low < NEUTRAL_LOW_V)),
@@ -107,13 +107,16 @@ class SupplyWatch:
 
     def _of_switching(self, fresh: Bools) -> dict[tuple[str, Group], None]:
         c, e = self._circuits, self._energised
+        opened = (e.by == Evidence.CONTACTOR) & (e.state == Supply.OFF) & (e.planned == Supply.ON)
+        if not np.count_nonzero(e.stray) and not np.count_nonzero(opened):
+            return {}
         has = c.cabinet != BENCH
         working = np.append(self.at_work(), False)[c.cabinet] & has
         closed = np.append(self._reports.contact("contactor_closed"), np.nan)[c.cabinet]
         by_contactor = (closed == 0) & (e.by == Evidence.CONTACTOR) & (e.state == Supply.OFF)
         off = np.append(fresh, False)[c.cabinet] & by_contactor
         # Without volts before the contactor it is the grid that failed.
-        dead = np.append(np.nanmax(self._volts(), axis=0) < DEAD_V, False)[c.cabinet]
+        dead = np.append(np.fmax.reduce(self._volts(), axis=0) < DEAD_V, False)[c.cabinet]
         due = c.switched & (e.planned == Supply.ON)
         rest = c.switched & (e.planned == Supply.OFF)
         # That a cabinet left on manual burns by day is localOverride, however long.

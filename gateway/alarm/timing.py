@@ -8,8 +8,7 @@ in at once (field notes 3: late limit on skew-corrected time).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -24,8 +23,7 @@ UNHEARD: Final = np.iinfo(np.int64).min
 NO_CLOCK: Final = UNHEARD + 1
 
 
-@dataclass(frozen=True, slots=True)
-class Times:
+class Times(NamedTuple):
     """One entry a reading: whether rules may ``believe`` it, when it was taken, how far that may be off.
 
     ``own``: the time is of the device's clock and not ours; the two are not compared. ``spaced``: the device
@@ -58,13 +56,16 @@ class Timing:
         interval_ns = round(batch.profile.interval_s * 1e9)
         clock, time_ns = batch.time_from_device[live], batch.time_ns[live]
         skew_ns = batch.skew_ns[live]
+        if np.count_nonzero(clock) == len(clock):
+            off_ns = np.abs(skew_ns)
+            if np.count_nonzero(off_ns <= PROMPT_NS) == len(clock):  # mostly; then nothing before matters
+                self.lag_ns[device], self.taken_ns[device] = skew_ns, time_ns
+                return Times(clock, time_ns, off_ns, clock, clock)
         lag_ns = skew_ns if clock.all() else np.where(clock, skew_ns, NO_CLOCK)
         before_ns = exchange(self.lag_ns, device, lag_ns, distinct=distinct)
         since_ns = time_ns - exchange(self.taken_ns, device, time_ns, distinct=distinct)
         off_ns = np.abs(np.where(clock, skew_ns, 0))
         prompt = clock & (off_ns <= PROMPT_NS)
-        if prompt.all():
-            return Times(prompt, time_ns, off_ns, prompt, prompt)
         known = before_ns > NO_CLOCK
         grown_ns = lag_ns - np.where(known, before_ns, 0)
         # What was kept and is handed in at once gains on us: its receive times stand while its own go on.

@@ -55,7 +55,7 @@ class Verdict:
         cls, unit: str, value: Float64s, limit: Float64s | float, clear: Float64s | float, onset_ns: Int64s
     ) -> Verdict:
         """Holds above ``limit``, is over at ``clear`` and below; NaN is neither."""
-        limit = np.broadcast_to(np.asarray(limit, dtype=np.float64), value.shape)
+        limit = limit if isinstance(limit, np.ndarray) else np.full(len(value), limit)
         return cls(unit, value, limit, value > limit, value <= clear, onset_ns)
 
 

@@ -11,8 +11,9 @@ from district import LUMINAIRE, S, batch, fleet, local
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.alarm.crossing import Crossing
 from gateway.alarm.engine import AlarmEngine
-from gateway.alarm.evaluator import Crossing, Evaluator
+from gateway.alarm.evaluator import Evaluator
 from gateway.alarm.expected import Expectation
 from gateway.model import Chunk, Counts, ReadingBatch, Run
 

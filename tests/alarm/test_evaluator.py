@@ -12,7 +12,8 @@ from district import LUMINAIRE, MINUTE, S, batch, fleet, local
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.alarm.evaluator import Crossing, Evaluator
+from gateway.alarm.crossing import Crossing
+from gateway.alarm.evaluator import Evaluator
 from gateway.alarm.expected import Expectation, Light, Supply
 from gateway.errors import ConfigurationError
 from gateway.fleet import Assignment

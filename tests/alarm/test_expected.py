@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from district import MINUTE, fleet, local
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.alarm.expected import Expectation, Light, Supply, Why
 from gateway.fleet import Programme
@@ -103,3 +105,32 @@ def test_expected_power_is_linear_from_standby_to_rated() -> None:
     expectation = Expectation(fleet(1))
     power = expectation.expected_power_w(np.zeros(3, dtype=np.int32), np.array([0.0, 50.0, 100.0]))
     assert list(power) == [1.0, 50.5, 100.0]
+
+
+NIGHT = local("2026-11-16 12:00")
+INSTANTS = st.tuples(st.integers(0, 2 * 1440), st.integers(-1, 1), st.sampled_from([0, 1, 30, 180]))
+
+
+@given(
+    st.sampled_from(
+        [
+            Programme("n", "astronomical", ((1380, 50.0), (270, 80.0))),
+            Programme("n", "photocell"),
+            Programme("n", "fixed", on_minute=1080, off_minute=360, steps=((1320, 0.0),)),
+        ]
+    ),
+    st.lists(INSTANTS, min_size=2, max_size=12),
+)
+def test_many_instants_at_once_are_answered_like_each_alone(
+    programme: Programme, instants: list[tuple[int, int, int]]
+) -> None:
+    """Around a change each is worked out, between two changes the answer is remembered."""
+    expectation = Expectation(fleet(1, programme))
+    time_ns = np.array([NIGHT + minute * MINUTE + ns for minute, ns, _ in instants])
+    skew_ns = np.array([minutes * MINUTE for _, _, minutes in instants])
+    place = np.zeros(len(instants), dtype=np.int32)
+    together = expectation.at(place, time_ns, skew_ns)
+    for k in range(len(instants)):
+        alone = expectation.at(place[k : k + 1], time_ns[k : k + 1], skew_ns[k : k + 1])
+        for name in ("supply_due", "light_due", "level_due", "why", "steady"):
+            assert getattr(alone, name)[0] == getattr(together, name)[k], (name, instants[k])

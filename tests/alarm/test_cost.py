@@ -21,7 +21,7 @@ PROFILE = load_file(
 HIGHER = (Severity.MAJOR, Severity.CRITICAL)
 RULES = (*PROFILE.rules, *(replace(rule, severity=s) for s in HIGHER for rule in PROFILE.rules))[:40]
 SPEC = replace(PROFILE, rules=RULES)
-CALLS_MAX = 420
+CALLS_MAX = 300
 """Calls into Python and NumPy for a block of healthy readings, whatever its size."""
 
 

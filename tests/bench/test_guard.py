@@ -29,8 +29,8 @@ def test_counting_again_gives_the_same_counts(guard_report: Report) -> None:
 
 
 def test_one_python_call_more_per_message_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    inside = guard.Inside(100)
-    for _ in range(3):
+    inside = guard.Inside(guard.SMALL)  # so that each block is of the same devices as the one before
+    for _ in range(6):
         inside.take(inside.packets(guard.SMALL))
     before, _ = guard.calls(inside, guard.SMALL)
     record = inside.record

@@ -93,7 +93,9 @@ class _Truth:
         early_s = EARLY_INTERVALS * INTERVAL_S if self.type in EARLY else CLOCK_S
         allowed_s = HOLD_S.get(self.type, 0.0) + GROUP_WAIT_S
         begins, ends = self.first_ns - early_s * SECOND_NS, self.due_ns + allowed_s * SECOND_NS
-        return begins <= alarm.onset_ns <= ends and alarm.delivered_ns >= self.first_ns
+        # Silence is told by our clock, a limit by the device's.
+        told_ns = alarm.delivered_ns + (0.0 if self.type in SILENCE else CLOCK_S) * SECOND_NS
+        return begins <= alarm.onset_ns <= ends and told_ns >= self.first_ns
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,12 @@ def test_the_window_ends_with_due_by_hold_and_group_wait() -> None:
             assert found["types"]["lampFailure"]["found"] == true, (onset, more)
 
 
+def test_an_alarm_without_a_hold_is_told_by_the_devices_own_clock() -> None:
+    for early, true in ((10, 1), (11, 0)):
+        found = score([truth("doorOpen", "A")], [alarm("doorOpen", "A", -early, -early)])
+        assert found["types"]["doorOpen"]["found"] == true
+
+
 def test_a_parent_counts_for_what_it_contains_and_a_group_for_its_members() -> None:
     truths = [truth("communicationFailure", "A"), truth("communicationFailure", "B")]
     found = score(truths, [alarm("communicationFailure", "F", 100, 4000, members=["A", "B", "C"])])

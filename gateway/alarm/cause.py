@@ -15,7 +15,7 @@ import numpy as np
 
 from gateway.alarm import silence
 from gateway.alarm.alike import ALIKE, Alike
-from gateway.alarm.cabinet import CabinetReports
+from gateway.alarm.cabinet import NEVER_NS, CabinetReports
 from gateway.alarm.circuits import Circuits
 from gateway.alarm.energised import Energised
 from gateway.alarm.evaluator import Evaluator
@@ -30,6 +30,7 @@ from gateway.fleet import BENCH, Fleet
 from gateway.model import Bools, Int32s, Int64s
 
 RADIO_BACK_SHARE: Final = 0.5
+FIRST_SHARE: Final = 0.1  # of the devices a lost radio hides were missed first, beyond chance
 
 
 class Causes:
@@ -64,10 +65,13 @@ class Causes:
         found |= {(kind, group): rows for kind, group, rows in self.alike.look()}
         radio = self.together.radio
         if radio.lost.any() and not self._is_over(RADIO, silence.TYPE):
-            found[silence.TYPE, Group(RADIO, 0, ())] = np.flatnonzero(radio.missing).astype(np.int32)
+            found[silence.TYPE, Group(RADIO, 0, ())] = np.flatnonzero(radio.reach).astype(np.int32)
         began = self._continued(rests, now_ns)
         keys = {self.key(kind, group): (kind, group) for kind, group in found}
-        self.pending = {key: self.pending.get(key, (now_ns, wall_ns)) for key in keys}
+        self.pending = {
+            key: self.pending.get(key) or (now_ns, self._onset_ns(found[what], what[1], wall_ns))
+            for key, what in keys.items()
+        }
         for key, (kind, group) in keys.items():
             since, onset_ns = self.pending[key]
             standing = self.standing.get(key)
@@ -81,6 +85,15 @@ class Causes:
         past = [k for k, p in self.standing.items() if self._is_past(p, now_ns)]
         self.mark_dark()
         return ended, began, [self.standing.pop(key) for key in past]
+
+    def _onset_ns(self, rows: Int32s, group: Group, wall_ns: int) -> int:
+        """Now; of lost radio, which is told hours later, when the first of those ``rows`` owed a report."""
+        if group.level != RADIO:
+            return wall_ns
+        e = self._energised
+        powered_ns = np.append(e.since_ns, NEVER_NS)[self._watch.circuit[rows]]
+        due_ns = np.maximum(e.heard_ns[rows], powered_ns) + self._watch.interval_ns[rows]
+        return wall_ns - (e.now_ns - int(np.quantile(due_ns, FIRST_SHARE)))
 
     def _note_end(self, parent: Parent) -> None:
         """Circuits found dark lost their power when their lamps were last heard."""

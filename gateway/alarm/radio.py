@@ -18,6 +18,8 @@ from gateway.model import Bools, Float64s, Int32s, Int64s
 PARTLY_MIN: Final = 0.15
 """Of a circuit's due devices so many are missing at least when the radio failed."""
 
+ALONE: Final = 2.0  # what hangs on no circuit has no neighbours to be told from
+
 BEYOND_CHANCE: Final = 5.0  # standard deviations
 DEVICES_MIN: Final = 5
 CABINETS_MIN, BESIDE_MIN = 2, 3
@@ -25,7 +27,10 @@ CABINETS_MIN, BESIDE_MIN = 2, 3
 
 
 class Radio:
-    """``missing`` are devices that are silent with many others; ``lost`` once they were so for long."""
+    """``missing`` are devices that are silent with many others; ``lost`` once they were so for long.
+
+    ``reach`` are all that are silent then, also where a gateway had all lamps of a circuit.
+    """
 
     def __init__(self, circuits: Circuits, interval_ns: Int64s, options: AlarmOptions) -> None:
         self._circuits = circuits
@@ -36,6 +41,7 @@ class Radio:
         self._most = options.silent_share
         self.missing: Bools = np.zeros(0, dtype=np.bool_)
         self.lost: Bools = np.zeros(0, dtype=np.bool_)
+        self.reach: Bools = self.lost
 
     def look(self, circuit: Int32s, due: Bools, owed: Int64s, loss: Float64s) -> None:
         """All [devices]: their circuit or BENCH, whether reports are due, how many are missing, how often."""
@@ -43,18 +49,20 @@ class Radio:
         self.missing = self.lost = np.zeros(len(due), dtype=np.bool_)
         if np.count_nonzero(late) < DEVICES_MIN:
             return
-        partly = due & self._partly(circuit, due, late)[circuit]
+        share = self._share(circuit, due, late)
+        partly = due & (share >= PARTLY_MIN)[circuit] & ((share < self._most) | (share == ALONE))[circuit]
         self.missing = self._many(partly, late, loss, circuit)
         if self.missing.any():
             self.lost = self._many(partly, owed >= self._reports, loss**self._reports, circuit)
+            self.reach = late & (share >= PARTLY_MIN)[circuit]
 
-    def _partly(self, circuit: Int32s, due: Bools, late: Bools) -> Bools:
-        """Circuits of which some devices are missing and some are not; BENCH, the last, always."""
+    def _share(self, circuit: Int32s, due: Bools, late: Bools) -> Float64s:
+        """Share of each circuit's devices that are missing; ALONE for BENCH, the last."""
         count = len(self._circuits)
         placed = circuit != BENCH
         own = np.bincount(circuit[due & placed], minlength=count)
         share = np.bincount(circuit[late & placed], minlength=count) / np.maximum(own, 1)
-        return np.append((share >= PARTLY_MIN) & (share < self._most), True)
+        return np.append(share, ALONE)
 
     def _many(self, watched: Bools, silent: Bools, chance: Float64s, circuit: Int32s) -> Bools:
         """Those of ``watched`` that are ``silent``, if they are more than chance explains, and far apart."""

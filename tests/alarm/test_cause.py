@@ -355,6 +355,7 @@ def test_a_lost_radio_gateway_is_one_alarm_and_its_lamps_none() -> None:
         ("radio", "communicationFailure", "cleared"),
     ]
     assert len(out_of_reach & set(city.said[0].members)) > 0.9 * len(out_of_reach)
+    assert EVENING + 55 * MINUTE < city.said[0].onset_ns < EVENING + 80 * MINUTE  # not when it was told
     assert "vô tuyến" in city.said[0].text_vi
     assert "radio gateway or cell" in city.said[0].text_en
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from gateway.alarm.cabinet import CabinetReports
 from gateway.alarm.circuits import NO_PHASE, Circuits
 from gateway.alarm.energised import Energised
-from gateway.alarm.expected import Expectation, Supply
+from gateway.alarm.expected import Expectation, Light, Supply, Why
 from gateway.alarm.silence import SilenceWatch
 from gateway.fleet import BENCH, Fleet
 from gateway.model import Bools, Float64s, Int32s, Int64s, ProfileSpec, ReadingBatch
@@ -24,6 +24,8 @@ from gateway.model import Bools, Float64s, Int32s, Int64s, ProfileSpec, ReadingB
 POWER_FIELD: Final = "active_power"
 FRESH_INTERVALS: Final = 2.5
 """So long a lamp's word holds: one report may be lost."""
+DOUBT_SHARE: Final = 0.05
+"""Of a cabinet's rated power may be of lamps of which nobody knows whether they should be lit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +94,16 @@ class Loads:
         on = (self._energised.state == Supply.ON)[self._circuit]
         told_w = np.where(on, self._told()[lamps], 0.0)
         expected_w = told_w.copy()
+        doubt_w = np.zeros(len(lamps))
         mute = np.flatnonzero(np.isnan(told_w))
         if len(mute):
-            level = self._expectation.at(lamps[mute], np.full(len(mute), wall_ns, dtype=np.int64)).level_due
-            expected_w[mute] = self._expectation.expected_power_w(lamps[mute], level)
+            due = self._expectation.at(lamps[mute], np.full(len(mute), wall_ns, dtype=np.int64))
+            expected_w[mute] = self._expectation.expected_power_w(lamps[mute], due.level_due)
+            # A photocell lamp that is not heard by day may be lit: the sky decides.
+            free = (due.why == Why.PHOTOCELL) & (due.light_due != Light.ON)
+            doubt_w[mute] = np.where(free, self._rated_w[mute], 0.0)
         cabinet = c.cabinet[self._circuit]
+        doubted = np.bincount(cabinet, doubt_w, self._cabinets)
         heard_w = np.bincount(cabinet, np.where(on & ~np.isnan(told_w), self._rated_w, 0.0), self._cabinets)
         due_w = np.bincount(cabinet, np.where(on, self._rated_w, 0.0), self._cabinets)
         phase = np.where(c.phase == NO_PHASE, 0, c.phase)[self._circuit]
@@ -104,7 +111,7 @@ class Loads:
         measured_w = self._reports.phased("active_power")
         known = self._reports.fresh(self._energised.now_ns) & ~np.isnan(measured_w).any(axis=0)
         return Load(
-            judged=known & (due_w > 0.0) & ~self._unsure(aside),
+            judged=known & (due_w > 0.0) & (doubted <= DOUBT_SHARE * due_w) & ~self._unsure(aside),
             phased=self._phased,
             measured_w=measured_w,
             expected_w=cell.reshape(3, self._cabinets).astype(np.float64),

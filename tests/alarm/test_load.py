@@ -85,6 +85,17 @@ def test_phases_dropped_late_at_night_are_no_imbalance() -> None:
     assert city.said == []
 
 
+def test_photocell_lamps_nobody_hears_may_be_lit_by_a_dark_sky() -> None:
+    """A storm at noon takes some radios, too: the meter sees all lamps lit, and a third does not tell."""
+    fleet = city_of(1, 1, 60, switched=False)
+    fleet = replace(fleet, programmes=(replace(fleet.programmes[0], switch="photocell"),))
+    mute = frozenset(a.id for a in fleet.assets[:20])
+    noon = local("2026-11-20 13:00")
+    city = City(fleet, noon, lambda *_: True, lambda *_: watts(1.0, 1.0, 1.0), mute=mute)
+    city.run(120)
+    assert "unexpectedLoad" not in {a.type for a in city.said}
+
+
 def test_a_crew_at_work_and_a_dead_phase_are_told_for_what_they_are() -> None:
     work = evening(lambda *_: watts(2.0, 1.0, 1.0) | {"door_open": 1.0})
     work.run(180)

@@ -67,14 +67,14 @@ class Gateway:
 
     async def open(self, stack: AsyncExitStack) -> None:
         """Set everything up; what was set up is torn down by ``stack``, also if this fails half way."""
-        memory.settle()
+        memory.build()
         await self._open_files(stack)
         self.broker_url = await broker_url(self.settings, stack)
         await self._open_followers(stack)
         await self._open_intake(stack)
         await self._open_deliveries(stack)
         await self._open_doors(stack)
-        memory.give_back()
+        memory.run()
 
     async def _open_files(self, stack: AsyncExitStack) -> None:
         packed = self.feed.sources if self.feed else wiring.sources(self.settings).pack()

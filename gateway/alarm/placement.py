@@ -38,7 +38,7 @@ class Placement:
     """
 
     def __init__(self, fleet: Fleet, circuits: Circuits, options: AlarmOptions) -> None:
-        self._circuits, self._options = circuits, options
+        self._options = options
         devices = len(fleet.devices)
         self.sums: Float32s = np.zeros((devices, 7), dtype=np.float32)
         self.cabinet: Int32s = np.full(devices, BENCH, dtype=np.int32)
@@ -50,9 +50,12 @@ class Placement:
         self._own[-1] = BENCH
         self.places: Int32s = self._own.copy()
         self._of_asset = np.append(circuits.of_asset, BENCH)
-        self._feeder_of = np.where(self._of_asset == BENCH, BENCH, circuits.feeder[self._of_asset])
+        # Of each circuit, and as the last one of BENCH.
+        self._phase = np.append(circuits.phase, np.int32(NO_PHASE))
+        self._feeder = np.append(circuits.feeder, np.int32(BENCH))
+        self._cabinet = np.append(circuits.cabinet, np.int32(BENCH))
         self._pairs = _neighbours(fleet, circuits)
-        self._circuit_of = np.full((len(circuits.feeders), len(PHASES)), BENCH, dtype=np.int32)
+        self._circuit_of = np.full((len(circuits.feeders) + 1, len(PHASES)), BENCH, dtype=np.int32)
         phased = np.flatnonzero(circuits.phase != NO_PHASE)
         self._circuit_of[circuits.feeder[phased], circuits.phase[phased]] = phased
 
@@ -66,7 +69,7 @@ class Placement:
 
         A lost neutral, a lost phase, and a lamp whose own voltage is out of order tell nothing of phases.
         """
-        cabinet = np.where(circuit == BENCH, BENCH, self._circuits.cabinet[circuit])
+        cabinet = self._cabinet[circuit]
         box_v = np.append(cabinets_v, np.full((3, 1), np.nan), axis=1)[:, cabinet]
         off = volts - box_v
         with np.errstate(invalid="ignore"):
@@ -105,7 +108,7 @@ class Placement:
         places = self.places
         self.settle(asset)
         turned = np.flatnonzero((before != self.phase) & (self._of_asset[asset] != BENCH))
-        own = self._circuits.phase[self._of_asset[asset[turned]]]
+        own = self._phase[self._of_asset[asset[turned]]]
         elsewhere = (self.phase[turned] != own) & (self.phase[turned] != _UNKNOWN)
         elsewhere |= (before[turned] != own) & (before[turned] != _UNKNOWN)
         return bool((places != self.places).any() or elsewhere.any())
@@ -116,13 +119,14 @@ class Placement:
         phase = np.full(len(self._own), _UNKNOWN, dtype=np.int8)
         phase[asset] = self.phase
         phase[-1] = _UNKNOWN
-        said = self._circuits.phase[self._of_asset]
+        said = self._phase[self._of_asset]
         one, other = self._pairs
         fits = np.flatnonzero((phase[one] == said[other]) & (phase[other] == said[one]))
         one, other = one[fits], other[fits]
         # Where several pairs of a feeder differ alike, its phases were written down wrongly.
+        feeder = self._feeder[self._of_asset]
         alike = [
-            (int(f), *sorted(p)) for f, *p in zip(self._feeder_of[one], said[one], said[other], strict=True)
+            (int(f), *sorted(p)) for f, *p in zip(feeder[one], said[one], said[other], strict=True)
         ]
         for k, kind in enumerate(alike):
             if alike.count(kind) == 1:
@@ -132,8 +136,8 @@ class Placement:
         """Circuit of each device, at ``asset`` [devices] where it really stands, by its phase if shown."""
         circuit = self._of_asset[asset]
         known = (circuit != BENCH) & (self.phase != _UNKNOWN)
-        known &= self._circuits.phase[circuit] != NO_PHASE
-        shown = self._circuit_of[self._circuits.feeder[circuit], self.phase]
+        known &= self._phase[circuit] != NO_PHASE
+        shown = self._circuit_of[self._feeder[circuit], self.phase]
         found: Int32s = np.where(known & (shown != BENCH), shown, circuit).astype(np.int32)
         return found
 

@@ -88,7 +88,8 @@ class Places:
         """String[devices]: the names of all devices, escaped for line protocol."""
         safe = SAFE.fullmatch
         names = self.fleet.device_table.ids("id").tolist()
-        return pl.Series([name if safe(name) else tag(name) for name in names], dtype=pl.String)
+        escaped = [name if safe(name) else tag(name) for name in names]
+        return pl.Series("device", escaped, dtype=pl.String)
 
     @cached_property
     def kinds(self) -> list[tuple[str, str]]:

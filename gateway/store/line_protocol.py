@@ -221,9 +221,8 @@ class _SeriesNames:
 
     def of(self, block: ReadingBatch) -> tuple[pl.Series, pl.Series, pl.Series]:
         """String[n] each, escaped."""
-        kind = pl.Series(self._places.kind_of(self._places.assets(block)))
-        device = self._places.names.gather(pl.Series(block.device)).alias("device")
-        return self._before.gather(kind), device, self._after.gather(kind)
+        kind = self._places.kind_of(self._places.assets(block))
+        return self._before[kind], self._places.names[block.device], self._after[kind]
 
 
 def _ends(profile: ProfileSpec, area: str, feeder: str) -> tuple[str, str]:

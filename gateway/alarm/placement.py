@@ -125,9 +125,7 @@ class Placement:
         one, other = one[fits], other[fits]
         # Where several pairs of a feeder differ alike, its phases were written down wrongly.
         feeder = self._feeder[self._of_asset]
-        alike = [
-            (int(f), *sorted(p)) for f, *p in zip(feeder[one], said[one], said[other], strict=True)
-        ]
+        alike = [(int(f), *sorted(p)) for f, *p in zip(feeder[one], said[one], said[other], strict=True)]
         for k, kind in enumerate(alike):
             if alike.count(kind) == 1:
                 self.places[[one[k], other[k]]] = other[k], one[k]

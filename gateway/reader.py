@@ -12,7 +12,7 @@ from contextlib import suppress
 from itertools import takewhile
 
 from gateway.errors import JournalCorrupt
-from gateway.journal.record import Journal
+from gateway.journal.record import Journal, Record
 from gateway.model import Chunk
 from gateway.translation import Translator
 
@@ -25,6 +25,8 @@ PATIENCE_S = 0.15
 
 Some 5,000 readings are taken at a time: a follower slower than 35,000 a second is not waited for again.
 """
+PATIENT_BYTES_MIN = 12 * 1024
+"""Compressed, some 1,000 messages: with less to be read the one in front keeps up, and alarms come first."""
 DAMAGE_MAX = 1000
 PRIME_RECORDS = 512  # a translator starts so far back first, for redeliveries and twin times
 
@@ -62,7 +64,7 @@ class Reader:
         self._stirred.set()
         await self._journal.wait(position)
         if position == self.next:
-            await self._let_come_nearer()
+            await self._let_come_nearer(position)
         chunks = await self._read(name, position, readings_max)
         while self._damage:
             damage = self._damage[0]
@@ -89,14 +91,22 @@ class Reader:
         self._behind[name] = (chunks[-1].next, translator)
         return chunks
 
-    async def _let_come_nearer(self) -> None:
+    async def _let_come_nearer(self, position: int) -> None:
         """Wait a little for a follower that still has to take what the next chunk would push out."""
-        if self._pushes_out():
+        if self._pushes_out() and self._is_much(position):
             with suppress(TimeoutError):
                 async with asyncio.timeout(PATIENCE_S):
                     while self._pushes_out():
                         self._stirred.clear()
                         await self._stirred.wait()
+
+    def _is_much(self, position: int) -> bool:
+        """Whether the journal goes on for ``PATIENT_BYTES_MIN``; where it is damaged nobody needs to wait."""
+        with suppress(JournalCorrupt):
+            records = self._journal.read(position, bytes_max=PATIENT_BYTES_MIN)
+            following = records[-1].sequence + 1
+            return following < self._journal.next or sum(map(_size, records)) >= PATIENT_BYTES_MIN
+        return False
 
     def _pushes_out(self) -> bool:
         """Whether room for two more chunks like the newest takes away what a follower has still to take."""
@@ -153,3 +163,7 @@ class Reader:
             chunks.append(chunk)
             total += readings
         return chunks
+
+
+def _size(record: Record) -> int:
+    return len(record.payload)

@@ -223,6 +223,7 @@ async def test_at_full_load_the_one_in_front_is_patient(journal, monkeypatch: py
     """A follower about to lose what is kept is waited for while it goes on, not when it stands still."""
     monkeypatch.setattr(reading, "RECENT_CHUNKS_MAX", 5)
     monkeypatch.setattr(reading, "PATIENCE_S", 60.0)
+    monkeypatch.setattr(reading, "PATIENT_BYTES_MIN", 1)
     shared = reader(journal)
     for number in range(5):
         await write(journal, lamp(number))
@@ -242,3 +243,18 @@ async def test_at_full_load_the_one_in_front_is_patient(journal, monkeypatch: py
         await asyncio.wait_for(shared.read("front", number, 10), 10)
     behind = await everything(shared, "other", journal, 3)
     assert behind[0].first == 3, "nothing is skipped, it reads on its own"
+
+
+async def test_one_in_front_that_keeps_up_waits_for_nobody(journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a store that falls behind, or comes near again, would hold up alarms."""
+    monkeypatch.setattr(reading, "RECENT_CHUNKS_MAX", 5)
+    monkeypatch.setattr(reading, "PATIENCE_S", 60.0)
+    shared = reader(journal)
+    for number in range(5):
+        await write(journal, lamp(number))
+        await shared.read("front", number, 10)
+    await shared.read("other", 0, 10)
+    await write(journal, lamp(5))
+    (newest,) = await asyncio.wait_for(shared.read("front", 5, 10), 10)
+    assert newest.first == 5
+    assert next(chunk.first for chunk in await everything(shared, "other", journal)) == 0

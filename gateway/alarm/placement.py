@@ -102,7 +102,8 @@ class Placement:
         spread = mean[:, 3:] - mean[:, :3] ** 2
         best = spread.argmin(axis=1).astype(np.int8)
         ordered = np.sort(spread, axis=1)
-        clear = ordered[:, 1] >= options.phase_ratio * ordered[:, 0]
+        # A meter that tells one voltage for all its phases tells nothing of them.
+        clear = ordered[:, 1] >= np.maximum(options.phase_ratio * ordered[:, 0], options.phase_told_v**2)
         # What was clear once stays until another phase fits better.
         self.phase[enough] = np.where(clear, best, np.where(before[enough] == best, best, _UNKNOWN))
         places = self.places

@@ -25,8 +25,8 @@ PATIENCE_S = 0.15
 
 Some 5,000 readings are taken at a time: a follower slower than 35,000 a second is not waited for again.
 """
-PATIENT_BYTES_MIN = 12 * 1024
-"""Compressed, some 1,000 messages: with less to be read the one in front keeps up, and alarms come first."""
+PATIENT_BYTES_MIN = 60 * 1024
+"""Compressed, some 5,000 messages: with less to be read the one in front keeps up, and alarms come first."""
 DAMAGE_MAX = 1000
 PRIME_RECORDS = 512  # a translator starts so far back first, for redeliveries and twin times
 

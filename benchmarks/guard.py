@@ -29,7 +29,7 @@ REFERENCE_ROUNDS: Final = 20_000
 
 LIMITS: Final = {
     "python_calls_per_message": 1.4,
-    "python_calls_per_block": 1150.0,
+    "python_calls_per_block": 1250.0,
     "c_calls_per_message": 2.8,
     "peak_bytes_per_message": 1600.0,
     "blocks_held_per_message": 0.1,

@@ -41,6 +41,8 @@ TOO_LOW: Final = "lampPowerTooLow"
 VOLTAGE: Final = "supply_voltage"
 LONE_NS: Final = 10_800_000_000_000
 LONE_INTERVALS: Final = 4
+"""A single sample that broke a limit longer ago than both is not the beginning of what breaks it now."""
+
 SAMPLES_COUNTED_MAX: Final = 60_000  # the count of a pending rule stops here
 
 

@@ -37,6 +37,7 @@ class AlarmOptions:
     short_share: float = 0.7  # of the silent lamps' power is missing at the meter
     phase_samples_min: int = 12  # of a lamp's voltage, before they tell its phase
     phase_ratio: float = 2.0  # its own phase fits so many times better than another, as variances
+    phase_told_v: float = 0.5  # and the others are off by that much, as standard deviation
     phase_apart_v: float = 20.0  # what is further apart is a fault and tells nothing
     storm_feeders_min: int = 3
     storm_cabinets_min: int = 2

@@ -20,9 +20,6 @@ from gateway.model import Bools, Float64s, Int32s, Int64s
 AWAKE_MIN: Final = 4
 """Heard so often while its circuit rested, a lamp does not hang on that."""
 
-SPREAD_MIN_V2: Final = 0.01
-"""Voltages follow each other no closer than meters tell, 0.1 V: phases that are all alike tell nothing."""
-
 SAMPLES_KEPT_MAX: Final = 512.0  # beyond, the older half counts no more
 _UNKNOWN: Final = -1
 _AWAKE_COUNTED_MAX: Final = 10_000
@@ -105,7 +102,8 @@ class Placement:
         spread = mean[:, 3:] - mean[:, :3] ** 2
         best = spread.argmin(axis=1).astype(np.int8)
         ordered = np.sort(spread, axis=1)
-        clear = ordered[:, 1] >= options.phase_ratio * np.maximum(ordered[:, 0], SPREAD_MIN_V2)
+        # A meter that tells one voltage for all its phases tells nothing of them.
+        clear = ordered[:, 1] >= np.maximum(options.phase_ratio * ordered[:, 0], options.phase_told_v**2)
         # What was clear once stays until another phase fits better.
         self.phase[enough] = np.where(clear, best, np.where(before[enough] == best, best, _UNKNOWN))
         places = self.places

@@ -226,7 +226,9 @@ class Naive:
                 state.update(raised=False, count=0)
                 return [(rule.type, device, False, time_ns)]
             return []
-        if not breach or state["own"] != r["own"] or time_ns < state["since"]:
+        lone_s = max(3 * 3600, 4 * LUMINAIRE.interval_s)  # what was seen once, long ago, begins nothing
+        lone = state["count"] == 1 and time_ns - state["since"] > lone_s * S
+        if not breach or lone or state["own"] != r["own"] or time_ns < state["since"]:
             state["count"] = 0
         if not breach:
             return []

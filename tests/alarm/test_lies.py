@@ -115,6 +115,13 @@ def test_a_row_whose_phases_were_written_down_wrongly_is_not_taken_for_lamps_out
     assert [(a.asset, a.type) for a in city.said] == [("LP-0-0-004", "communicationFailure")]
 
 
+def test_a_voltage_that_never_moves_tells_nothing_of_phases() -> None:
+    """A meter that rounds, or copies one phase to the others: all phases fit a lamp equally well."""
+    city = City(city_of(1, 1, 30), EVENING, lambda *_: True, lambda *_: cabinet_says(watts=1000.0))
+    city.run(300)
+    assert misplaced(city.engine) == []
+
+
 def test_a_lamp_on_another_phase_than_said_is_a_member_of_the_one_that_fails() -> None:
     """LP-007 is said to hang on phase B and really hangs on A, which fails."""
     city = street({7: 0}, dead_phase="A", from_minute=300)

@@ -16,9 +16,9 @@ from gateway.cli import main
 
 SCENARIO = """
 seed = 4711
-days = 3
+days = 4
 [city]
-light_points = 1000
+light_points = 2000
 sensors = 50
 photocell_share = 0.1
 dropped_phase_share = 0.1
@@ -34,9 +34,10 @@ grid_cut = 0
 dip = 0
 noon_storm = 0
 [dense]
-per_kind = 2
+per_kind = 1
 """
 TYPES_MIN = 25
+pytestmark = pytest.mark.timeout(600)  # a minute of a free core
 
 
 @pytest.fixture(scope="module")

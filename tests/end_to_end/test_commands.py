@@ -313,6 +313,7 @@ def _ask_everything(plant: Plant) -> dict[str, Any]:
         "fleet": plant.citylight("fleet", "--json").json,
         "asset": plant.citylight("fleet", "LP-2", "--json").json,
         "radio": plant.citylight("rules", "radio", "--json").json,
+        "misplaced": plant.citylight("rules", "misplaced", "--json").json,
     }
     assert [sample["value"] for sample in found["history"]] == [271.0, 272.0, 230.0]
     assert found["asset"]["devices"] == ["L-2"]

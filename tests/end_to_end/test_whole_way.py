@@ -101,13 +101,14 @@ def messages(now_ns: int) -> list[Sent]:
         "hz": 49.98,
         "leak_ma": 65535,
         "temp": 38,
-        "io": {"contactor": 1, "door": "closed", "selector": "MAN"},
+        "io": {"contactor": 1, "door": "closed", "selector": "MAN", "breaker": 0, "rcd": 1},
     }
     cabinet_stored = {
         "phase1_voltage": 230.5, "phase1_current": 12.25, "phase1_active_power": 2500.0,
         "phase1_power_factor": 0.97, "phase2_voltage": 231.0, "phase2_active_power": -1.0,
         "active_energy": 12345678.0, "frequency": 49.98, "cabinet_temperature": 38.0,
         "contactor_closed": True, "door_open": False, "selector_mode": "manual",
+        "breaker_tripped": False, "residual_current_trip": True,
     }  # fmt: skip
     absent = ("phase2_current", "phase2_power_factor", "phase3_voltage", "phase3_current",
               "phase3_active_power", "phase3_power_factor")  # fmt: skip

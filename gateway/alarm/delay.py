@@ -22,6 +22,9 @@ KEPT_NS: Final = 300_000_000_000
 RESET_NS: Final = 48 * 3_600_000_000_000
 """Nothing is held back so long: a clock that fell back further began anew, and says nothing of the delay."""
 
+SAME_NS: Final = 60_000_000_000
+"""By how much two lags of one clock differ."""
+
 WENT_BACK_NS: Final = 6 * 3_600_000_000_000
 """A reading so long before the last one was not late: the clock went back."""
 
@@ -34,16 +37,21 @@ class Delays:
         self.usual_ns: Int64s = np.full(len(late_ns), NEVER_NS, dtype=np.int64)
         self.heard_ns: Int64s = np.full(len(late_ns), NEVER_NS, dtype=np.int64)
         self.last_ns: Int64s = np.full(len(late_ns), NEVER_NS, dtype=np.int64)
+        self.lag_ns: Int64s = np.full(len(late_ns), NEVER_NS, dtype=np.int64)
 
     def take(self, batch: ReadingBatch, rows: Int64s) -> tuple[Int64s, Bools]:
         """Rows of a batch, each of another device: times (ns) as they were, and which are to be judged."""
         slots = self.slot_of[batch.device[rows]]
         own, skew_ns = batch.time_from_device[rows], batch.skew_ns[rows]
         received_ns = batch.received_ns[rows]
-        leak_ns = np.clip(received_ns - self.heard_ns[slots], 0, LEAK_NS)
-        self.heard_ns[slots] = received_ns
+        passed_ns, grown_ns = received_ns - self.heard_ns[slots], np.abs(skew_ns - self.lag_ns[slots])
+        self.heard_ns[slots], self.lag_ns[slots] = received_ns, skew_ns
+        leak_ns = np.clip(passed_ns, 0, LEAK_NS)
         before_ns = self.usual_ns[slots]
+        # Twice the same lag is a clock that was set back; what is handed in at once, or twice, has not that.
+        again = (grown_ns <= SAME_NS) & (2 * grown_ns <= passed_ns)
         usual_ns = np.maximum(skew_ns, before_ns - leak_ns)
+        usual_ns = np.where(again & (usual_ns - skew_ns > self.late_ns[slots]), skew_ns, usual_ns)
         told = (own | (skew_ns != 0)) & (skew_ns >= before_ns - RESET_NS)
         self.usual_ns[slots] = np.where(told, usual_ns, before_ns)
         good = ~told | (usual_ns - skew_ns <= self.late_ns[slots])

@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from gateway.alarm import delay_record
 from gateway.alarm.cabinet import COLUMNS, NEVER_NS
 from gateway.alarm.expected import Supply
 from gateway.alarm.group import RADIO, TYPE, Group
@@ -78,6 +79,7 @@ class Groups(msgspec.Struct, array_like=True):
     times: KeptTimes | None = None
     went_ns: bytes = b""
     back_ns: bytes = b""
+    delays: list[delay_record.KeptDelay] = []  # of cabinets' devices
 
 
 def pack(engine: AlarmEngine) -> Groups:
@@ -124,6 +126,7 @@ def pack(engine: AlarmEngine) -> Groups:
         back_ns=causes.together.back_ns.tobytes(),
         rate=engine.watch.rate.tobytes(),
         times=_pack_times(energised.times),
+        delays=delay_record.pack(reports.delays, engine.fleet),
     )
 
 
@@ -181,6 +184,7 @@ def unpack(kept: Groups, engine: AlarmEngine, devices: Int32s) -> None:
     reports.heard_ns = mapped(kept.reported_ns, cabinets, NEVER_NS, len(cabinet_row))
     reports.interval_ns = mapped(kept.interval_ns, cabinets, 0, len(cabinet_row))
     causes.supply.work_since_ns = mapped(kept.work_since_ns, cabinets, NEVER_NS, len(cabinet_row))
+    delay_record.unpack(kept.delays, reports.delays, engine.fleet)
     known = cabinets >= 0
     values = np.frombuffer(kept.values, dtype=np.float64).reshape(len(COLUMNS), len(cabinets))
     reports.values[:, cabinets[known]] = values[:, known]

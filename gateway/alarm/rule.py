@@ -79,9 +79,7 @@ class RuleTable:
     gates: tuple[Gate, ...]  # the conditions there are,
     gate: Int64s  # and that of each rule
     unless: tuple[tuple[int, Int64s], ...]  # (rule, those that a reading must not break)
-    meter_guard_w: float  # what a meter can not tell apart,
-    guard_w: Float64s  # so far from the expected power limits keep: to raise,
-    clear_guard_w: Float64s  # and to clear, nearer by as much as the limit is
+    meter_guard_w: float  # what a meter can not tell apart: so far from the expected power a limit keeps
     dark_margin_w: float  # above standby: still dark,
     lit_margin_w: float  # and lit
 
@@ -122,7 +120,6 @@ def table(spec: ProfileSpec, fleet: Fleet, options: AlarmOptions) -> RuleTable:
     meter_guard_w = max(options.meter_guard_w, options.meter_steps * _power_step_w(spec))
     raise_at = np.array([rule.raise_at for rule in rules], dtype=np.float64)
     clear_at = np.array([rule.clear_at for rule in rules], dtype=np.float64)
-    raising = np.where(raise_at == 1.0, 1.0, np.abs(1.0 - raise_at))
     return RuleTable(
         profile=spec.name,
         rules=rules,
@@ -155,9 +152,6 @@ def table(spec: ProfileSpec, fleet: Fleet, options: AlarmOptions) -> RuleTable:
             if rule.unless
         ),
         meter_guard_w=meter_guard_w,
-        guard_w=np.full(len(rules), meter_guard_w),
-        # Else a small lamp near its limit would come and go: there the guard is all that counts.
-        clear_guard_w=meter_guard_w * np.minimum(np.abs(1.0 - clear_at) / raising, 1.0),
         dark_margin_w=options.dark_margin_w,
         lit_margin_w=options.lit_margin_w,
     )
@@ -175,22 +169,23 @@ def limits(
 
     ``heads`` [n] is the share of the expected power that tells a dead head, 0 where there is one head.
 
-    A fraction of the expected power keeps clear of what a meter can not tell apart around the
-    expected power and above standby (field notes, "rule by rule").
+    To raise, a fraction of the expected power keeps clear of what a meter can not tell apart around the
+    expected power, and above standby (field notes, "rule by rule"). To clear, that does not count: a lamp of
+    little power, or dimmed to little, is within it whatever is wrong with it, and so proves nothing.
     """
-    column, guard_w = (rules.clear_at, rules.clear_guard_w) if clear else (rules.raise_at, rules.guard_w)
-    column, guard_w = column[:, np.newaxis], guard_w[:, np.newaxis]
+    column = (rules.clear_at if clear else rules.raise_at)[:, np.newaxis]
+    guard_w = 0.0 if clear else rules.meter_guard_w
     if expected_w is None or standby_w is None:
         return column
     out = np.empty((len(column), len(expected_w)), dtype=np.float64)
     out[:] = column
-    out[rules.around] = np.maximum(column[rules.around] * expected_w, expected_w + guard_w[rules.around])
+    out[rules.around] = np.maximum(column[rules.around] * expected_w, expected_w + guard_w)
     out[rules.faint] = np.maximum(column[rules.faint] * expected_w, standby_w + rules.lit_margin_w)
     share = np.broadcast_to(column, out.shape)
     if heads is not None and len(rules.heads):
         share = share.copy()
         share[rules.heads] = np.maximum(share[rules.heads], heads)
-    missing = np.minimum(share[rules.missing] * expected_w, expected_w - guard_w[rules.missing])
+    missing = np.minimum(share[rules.missing] * expected_w, expected_w - guard_w)
     out[rules.missing] = np.maximum(missing, standby_w + rules.dark_margin_w)
     return out
 

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from gateway.alarm.delay import NEVER_NS
+from gateway.alarm import delay_record
 from gateway.alarm.sensors import ClassWatch, Sensors
 from gateway.fleet import BENCH, Fleet
 
@@ -36,23 +36,19 @@ class KeptClass(msgspec.Struct, array_like=True):
 
 class KeptSensors(msgspec.Struct, array_like=True):
     waited_ns: int
-    delays: list[tuple[str, int, int, int]]
+    delays: list[delay_record.KeptDelay]
     classes: list[KeptClass]
     poles: list[tuple[str, str, list[float | None], list[int], bool, bool]]
 
 
 def pack(sensors: Sensors, fleet: Fleet) -> KeptSensors:
     """Equal states give equal bytes."""
-    delays, poles = sensors.delays, sensors.live_poles
-    known = np.flatnonzero(delays.slot_of >= 0)
-    known = known[delays.heard_ns[delays.slot_of[known]] > NEVER_NS]
-    slots = delays.slot_of[known]
-    times = (column[slots].tolist() for column in (delays.usual_ns, delays.heard_ns, delays.last_ns))
+    poles = sensors.live_poles
     said = np.flatnonzero(poles.device != BENCH) if len(poles.assets) else np.empty(0, dtype=np.int64)
     said = np.union1d(said, np.flatnonzero(~np.isnan(poles.value).all(axis=0)))
     return KeptSensors(
         waited_ns=sensors.waited_ns,
-        delays=list(zip(fleet.device_ids(known), *times, strict=True)),
+        delays=delay_record.pack(sensors.delays, fleet),
         classes=[_pack_class(one, fleet) for one in sensors.classes],
         poles=[
             (
@@ -71,12 +67,8 @@ def pack(sensors: Sensors, fleet: Fleet) -> KeptSensors:
 def unpack(kept: KeptSensors, sensors: Sensors, fleet: Fleet) -> None:
     """Fill fresh ``sensors``."""
     sensors.waited_ns = kept.waited_ns
-    delays, poles = sensors.delays, sensors.live_poles
-    for device, usual_ns, heard_ns, last_ns in kept.delays:
-        row = fleet.device_row.get(device)
-        if row is not None and len(delays.slot_of) and delays.slot_of[row] >= 0:
-            slot = delays.slot_of[row]
-            delays.usual_ns[slot], delays.heard_ns[slot], delays.last_ns[slot] = usual_ns, heard_ns, last_ns
+    poles = sensors.live_poles
+    delay_record.unpack(kept.delays, sensors.delays, fleet)
     classes = {one.of.name: one for one in sensors.classes}
     for kept_class in kept.classes:
         if kept_class.name in classes:

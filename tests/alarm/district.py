@@ -123,7 +123,11 @@ def fleet(lamps: int = 4, programme: Programme | None = None, **changes: Any) ->
 def batch(
     readings: Sequence[dict[str, Any]], spec: ProfileSpec = LUMINAIRE, sequence: int = 1
 ) -> ReadingBatch:
-    """Readings given as {device, time, field: value, ..., sequence?, replayed?}; absent fields are NaN."""
+    """Readings given as {device, time, field: value, ..., sequence?, replayed?}; absent fields are NaN.
+
+    ``received``: as ``time`` unless given; ``skew``: by how much the device's clock is ahead of it; ``own``
+    False: ``time`` is when it was received, for nobody believes that clock.
+    """
     n = len(readings)
     values = np.array(
         [[r.get(field.name, np.nan) for r in readings] for field in spec.numeric], dtype=np.float64
@@ -136,8 +140,8 @@ def batch(
         sample=np.zeros(n, dtype=np.int32),
         device=np.array([r["device"] for r in readings], dtype=np.int32),
         time_ns=time_ns,
-        received_ns=time_ns,
-        time_from_device=np.ones(n, dtype=np.bool_),
+        received_ns=np.array([r.get("received", r["time"]) for r in readings], dtype=np.int64),
+        time_from_device=np.array([r.get("own", True) for r in readings], dtype=np.bool_),
         skew_ns=np.array([r.get("skew", 0) for r in readings], dtype=np.int64),
         replayed=np.array([r.get("replayed", False) for r in readings], dtype=np.bool_),
         values=values,

@@ -6,6 +6,7 @@ from dataclasses import replace
 from time import process_time_ns
 
 import numpy as np
+import pytest
 from district import MINUTE, acquainted, local
 from district import chunk as chunk_of
 from district import run as run_of
@@ -358,6 +359,28 @@ def test_a_lost_radio_gateway_is_one_alarm_and_its_lamps_none() -> None:
     assert EVENING + 55 * MINUTE < city.said[0].onset_ns < EVENING + 80 * MINUTE  # not when it was told
     assert "vô tuyến" in city.said[0].text_vi
     assert "radio gateway or cell" in city.said[0].text_en
+
+
+@pytest.mark.parametrize("restarted", [None, 58, 61])
+def test_a_report_held_back_by_a_cabinet_without_a_believed_clock_ends_no_cut(restarted: int | None) -> None:
+    """A cut from minute 30 to 150; twice it hands in what it measured three hours before."""
+    ahead = 40 * 24 * 60 * MINUTE
+
+    def report(minute: int, _: str) -> dict[str, float]:
+        held_back = minute in (60, 90)
+        volts = 0.0 if 30 <= minute < 150 and not held_back else 230.0
+        skew = ahead - 180 * MINUTE if held_back else ahead
+        return cabinet_says(volts=volts) | {"own": 0.0, "skew": skew}
+
+    city = City(city_of(1, 2, 30), EVENING, lambda m, *_: not 30 <= m < 150, report)
+    if restarted is not None:
+        city.run(restarted)
+        after = AlarmEngine(city.fleet, [LAMP, CABINET])
+        after.restore(city.engine.snapshot())
+        assert after.snapshot() == city.engine.snapshot()
+        city.engine = after
+    city.run(220 - city.minute)
+    assert told(city.delivered()) == [("C0", "supplyLoss", "raised"), ("C0", "supplyLoss", "cleared")]
 
 
 def test_lamps_on_another_feeder_than_believed_are_no_alarm_and_are_noticed() -> None:

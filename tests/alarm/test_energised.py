@@ -29,11 +29,12 @@ class World:
         self.reports = CabinetReports(self.fleet, [LAMP, CABINET])
         asset = self.fleet.assets_at(np.arange(10, dtype=np.int32), np.full(10, NIGHT))
         self.of_device = self.circuits.of_asset[asset]
-        self.wall = 0
+        self.wall = NIGHT
 
     def pass_time(self, wall: int, minutes: int = 1) -> list[tuple[str, str]]:
         """State and evidence of each circuit after ``minutes`` up to ``wall``."""
         interval = np.full(10, 15 * MINUTE)
+        self.wall = wall
         for k in range(minutes):
             now = wall - (minutes - 1 - k) * MINUTE
             self.energised.step(MINUTE, now, self.reports, self.of_device, interval)
@@ -43,7 +44,7 @@ class World:
         ]
 
     def say(self, **values: float) -> None:
-        told = batch([{"device": 9, "time": NIGHT, **cabinet_says(), **values}], CABINET)
+        told = batch([{"device": 9, "time": self.wall, **cabinet_says(), **values}], CABINET)
         self.reports.observe(told, np.array([0]), np.array([9], dtype=np.int32), self.energised.now_ns)
 
 
@@ -68,6 +69,34 @@ def test_the_cabinet_outweighs_the_plan(said: dict[str, float], state: str, evid
     world.pass_time(NIGHT)
     world.say(**said)
     assert world.pass_time(NIGHT + MINUTE) == [(state, evidence)] * 3
+
+
+@pytest.mark.parametrize("ahead", [0, 7 * 60 * MINUTE, 40 * 24 * 60 * MINUTE])
+def test_what_a_cabinet_held_back_is_not_what_it_says_now(ahead: int) -> None:
+    """Whether its clock is right, wrong, or so wrong that nobody believes it; all handed in at once."""
+    world, own = World(), ahead == 0
+    for k in range(6):
+        world.pass_time(NIGHT + (5 * k + 1) * MINUTE, 5)
+        world.say(contactor_closed=0.0, own=own, skew=ahead)
+    for late in range(180, 9, -5):
+        taken = world.wall - late * MINUTE if own else world.wall
+        held = {"time": taken, "received": world.wall, "own": own, "skew": ahead - late * MINUTE}
+        world.say(contactor_closed=1.0, **held)
+    assert world.pass_time(world.wall) == [("OFF", "CONTACTOR")] * 3
+    world.pass_time(world.wall + 4 * MINUTE, 4)
+    world.say(contactor_closed=1.0, own=own, skew=ahead)
+    assert world.pass_time(world.wall + MINUTE) == [("ON", "CONTACTOR")] * 3
+
+
+def test_a_cabinet_whose_clock_was_set_back_is_heard_again_with_its_second_report() -> None:
+    world = World()
+    for k in range(4):
+        world.pass_time(NIGHT + (5 * k + 1) * MINUTE, 5)
+        world.say(contactor_closed=0.0, own=False, skew=7 * 60 * MINUTE)
+    for minutes, state in ((5, "OFF"), (10, "ON")):
+        world.pass_time(NIGHT + (16 + minutes) * MINUTE, 5)
+        world.say(contactor_closed=1.0, skew=0)
+        assert world.pass_time(world.wall) == [(state, "CONTACTOR")] * 3
 
 
 def test_a_dead_phase_is_off_and_the_others_are_not() -> None:

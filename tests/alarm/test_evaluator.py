@@ -212,8 +212,8 @@ class Naive:
             return []
         if rule.of_expected and not rule.above and expected - standby < 5.0:
             return []
-        raise_at = self._limit(rule, rule.raise_at, expected, standby)
-        clear_at = self._limit(rule, rule.clear_at, expected, standby)
+        raise_at = self._limit(rule, rule.raise_at, expected, standby, 5.0)
+        clear_at = self._limit(rule, rule.clear_at, expected, standby, 0.0)
         breach = value > raise_at if rule.above else value < raise_at
         healthy = value <= clear_at if rule.above else value >= clear_at
         if rule.when is When.LIGHT_DUE_ON:
@@ -241,10 +241,9 @@ class Naive:
         return []
 
     @staticmethod
-    def _limit(rule: Rule, fraction: float, expected: float, standby: float) -> float:
+    def _limit(rule: Rule, fraction: float, expected: float, standby: float, guard: float) -> float:
         if not rule.of_expected:
             return fraction
-        guard = 5.0 * min(abs(1.0 - fraction) / abs(1.0 - rule.raise_at), 1.0)
         if not rule.above:
             return max(min(fraction * expected, expected - guard), standby + 2.0)
         if fraction >= 1.0:

@@ -89,7 +89,18 @@ def test_a_small_lamp_near_its_limit_does_not_come_and_go() -> None:
     street.until(EVENING, share=0.20)
     assert street.until(EVENING + 45, share=0.14) == [("lampPowerTooLow", "raised")]
     assert street.until(EVENING + 75, share=0.155) == []
-    assert street.until(EVENING + 105, share=0.175) == [("lampPowerTooLow", "cleared")]
+    assert street.until(EVENING + 105, share=0.175) == []
+    assert street.until(EVENING + 135, share=0.185) == [("lampPowerTooLow", "cleared")]
+
+
+def test_a_weak_lamp_dimmed_to_little_power_is_not_told_twice() -> None:
+    """At 12 % it draws 3 W less than it should, which the guard of 5 W would let pass."""
+    street = Street()
+    street.until(EVENING, share=1.0)
+    assert street.until(EVENING + 45, share=0.77) == [("lampPowerTooLow", "raised")]
+    dimmed = street.until(EVENING + 105, share=0.77, level=12.0)
+    assert ("lampPowerTooLow", "cleared") not in dimmed
+    assert ("lampPowerTooLow", "cleared") in street.until(EVENING + 150, share=1.0)
 
 
 def test_a_dead_head_of_two_is_a_lamp_failure_and_no_low_power() -> None:

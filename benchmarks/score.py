@@ -1,7 +1,7 @@
 """The quality of alarms on simulated cities (``make score``). In: a seed. Out: build/score.json and a table.
 
 DENSE and QUIET, each with a true and with a lying inventory: simulate, replay and score by the commands of
-users, two runs at a time. ``--full`` runs the numbers a proof needs; it takes an estimated 100 minutes of CPU.
+users, two runs at a time. ``--full`` runs the numbers a proof needs: an estimated 100 minutes of CPU.
 """
 
 from __future__ import annotations

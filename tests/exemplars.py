@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import json
 from collections.abc import Sequence
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
 
 from gateway.alarms import Alarm, AlarmState, Fault
+from gateway.cli import main
 from gateway.model import Counts, Severity
 
 RAISED = Alarm(
@@ -51,6 +57,22 @@ class Remembered:
             self.snapshots.append((position, snapshot))
 
 
+NO_RATES = """
+[rates]
+gear = 0
+controller = 0
+radio = 0
+joint = 0
+pole = 0
+swap = 0
+feeder_trip = 0
+grid_cut = 0
+dip = 0
+noon_storm = 0
+"""
+"""Of a scenario: nothing goes wrong but what is injected."""
+
+
 def scenario(seed: int, days: int, light_points: int) -> str:
     """A city with one lamp failure, one silent lamp and one open door, and nothing else."""
     return f"""
@@ -61,13 +83,16 @@ light_points = {light_points}
 [dense]
 per_kind = 1
 kinds = ["lamp_failure", "silence", "door_open"]
-[rates]
-controller = 0
-joint = 0
-radio = 0
-gear = 0
-swap = 0
-dip = 0
-grid_cut = 0
-feeder_trip = 0
-"""
+{NO_RATES}"""
+
+
+def scored(place: Path, scenario: str) -> dict[str, Any]:
+    """What ``citylight score --json`` says of a simulated city whose inventory is true."""
+    file, journal, truth, alarms = (str(place / name) for name in ("city.toml", "journal", "truth", "alarms"))
+    Path(file).write_text(scenario, encoding="utf-8")
+    assert main(["simulate", "--scenario", file, "--honest", "--truth", truth, "--to-journal", journal]) == 0
+    assert main(["replay", "--journal", journal, "--alarms", alarms]) == 0
+    with redirect_stdout(io.StringIO()) as said:
+        assert main(["score", "--truth", truth, "--alarms", alarms, "--json"]) == 0
+    found: dict[str, Any] = json.loads(said.getvalue())
+    return found

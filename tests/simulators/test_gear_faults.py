@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import pytest
+from exemplars import NO_RATES, scored
 
-from gateway.cli import main
 from simulators.fault import KINDS
 from simulators.gear import GEAR
 
@@ -30,37 +29,15 @@ days = 2
 [city]
 light_points = 250
 d4i_share = 1.0
-
-[rates]
-gear = 0
-controller = 0
-radio = 0
-joint = 0
-pole = 0
-swap = 0
-feeder_trip = 0
-grid_cut = 0
-dip = 0
-noon_storm = 0
-
+{NO_RATES}
 [dense]
 per_kind = 3
 kinds = {json.dumps(sorted(GEAR))}
 """
 
 
-def test_each_fault_of_gear_relay_and_pole_is_one_alarm(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    scenario, journal = tmp_path / "gear.toml", tmp_path / "journal"
-    truth, alarms = str(tmp_path / "truth"), str(tmp_path / "alarms")
-    scenario.write_text(SCENARIO, encoding="utf-8")
-    asked = ["simulate", "--scenario", str(scenario), "--to-journal", str(journal), "--truth", truth]
-    assert main([*asked, "--honest"]) == 0
-    assert main(["replay", "--journal", str(journal), "--alarms", alarms]) == 0
-    capsys.readouterr()
-    assert main(["score", "--truth", truth, "--alarms", alarms, "--json"]) == 0
-    types = json.loads(capsys.readouterr().out)["types"]
+def test_each_fault_of_gear_relay_and_pole_is_one_alarm(tmp_path: Path) -> None:
+    types = scored(tmp_path, SCENARIO)["types"]
     expected = {KINDS[kind].alarm for kind in GEAR}
     assert set(types) == expected
     assert {(found["recall"], found["false"]) for found in types.values()} == {(1.0, 0)}
